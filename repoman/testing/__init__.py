@@ -10,7 +10,7 @@ pytest.register_assert_rewrite("repoman.testing.blob_stores", "repoman.testing.f
 
 from repoman.testing.blob_stores import BlobStoreSuite
 from repoman.testing.client import HttpClient, after_admission, application_of
-from repoman.testing.factory import ADMIN, RepomanFactory, repoman_factory
+from repoman.testing.factory import ADMIN, Clock, RepomanFactory, repoman_factory
 from repoman.testing.formats.remote import RemoteFile
 from repoman.testing.formats.samples import Sample
 from repoman.testing.formats.site import RepositoryClient
@@ -19,6 +19,7 @@ from repoman.testing.formats.suite import FormatSuite
 __all__ = [
     "ADMIN",
     "BlobStoreSuite",
+    "Clock",
     "FormatSuite",
     "HttpClient",
     "RemoteFile",

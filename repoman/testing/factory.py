@@ -40,6 +40,22 @@ def _empty_database() -> bytes:
         return (Path(directory) / FILE).read_bytes()
 
 
+class Clock:
+    """A clock that a test moves. It stands still at a time, or goes on as the time of day does."""
+
+    def __init__(self, now: float | None = None) -> None:
+        self._time = time.time if now is None else lambda: now
+        self._ahead = 0.0
+
+    def __call__(self) -> float:
+        """Return the time, in seconds since the epoch."""
+        return self._time() + self._ahead
+
+    def jump(self, seconds: float) -> None:
+        """Go forward, or back."""
+        self._ahead += seconds
+
+
 class RepomanFactory:
     """Starts Repomans on one data directory, one after the other.
 

@@ -17,7 +17,7 @@ from repoman.security import audit_records as records
 from repoman.security.audit import WAITING_MAX_EVENTS, Audit, Event
 from repoman.security.rights_records import Role, SelectorRow
 from repoman.security.user_records import Status
-from repoman.testing import HttpClient, repoman_factory
+from repoman.testing import Clock, HttpClient, repoman_factory
 from repoman_raw import plugin
 from tests.clock import cpu_limit
 
@@ -199,15 +199,6 @@ NOW = 1_800_000_000.0
 DAY_S = 86_400.0
 
 
-class Clock:
-    """The time of day, which may be wrong."""
-
-    now = NOW
-
-    def __call__(self):
-        return self.now
-
-
 def insert_old(repoman, *times):
     event = {"domain": "login", "type": "failed", "actor": "old"}
     with repoman.database.transaction():
@@ -223,40 +214,38 @@ def prune(repoman, clock, audit=None):
 
 def test_old_events_go_and_ids_go_on(repoman):
     insert_old(repoman, *[NOW - 91 * DAY_S] * 10, NOW)
-    assert prune(repoman, Clock()) == 10
+    assert prune(repoman, Clock(NOW)) == 10
     [row] = repoman.audit.search()
     assert row["id"] == 11
 
 
 def test_the_newest_event_stays_so_that_ids_go_on(repoman):
     insert_old(repoman, NOW, NOW - 91 * DAY_S)
-    audit, clock = Audit(repoman.database, AuditSettings(), Clock()), Clock()
+    audit, clock = Audit(repoman.database, AuditSettings(), Clock(NOW)), Clock(NOW)
     assert prune(repoman, clock, audit) == 0
 
 
 def test_a_clock_that_is_wrong_at_boot_removes_nothing(repoman):
     insert_old(repoman, *(NOW - day * DAY_S for day in range(80, -1, -1)))
-    clock = Clock()
-    clock.now = NOW + 400 * DAY_S
+    clock = Clock(NOW + 400 * DAY_S)
     assert prune(repoman, clock) == 0
 
 
 def test_a_clock_that_jumps_removes_nothing(repoman):
     insert_old(repoman, *(NOW - day * DAY_S for day in range(80, -1, -1)))
-    clock = Clock()
+    clock = Clock(NOW)
     audit = Audit(repoman.database, AuditSettings(), clock)
     assert prune(repoman, clock, audit) == 0
-    clock.now += 400 * DAY_S
+    clock.jump(400 * DAY_S)
     assert prune(repoman, clock, audit) == 0
-    clock.now = 0.0
+    clock.jump(-clock())
     assert prune(repoman, clock, audit) == 0
 
 
 def test_one_look_removes_no_more_than_a_day(repoman):
     """Even where a wrong clock has written events, so that the newest of them agrees with it."""
     insert_old(repoman, *(NOW - day * DAY_S for day in range(80, -1, -1)), NOW + 400 * DAY_S)
-    clock = Clock()
-    clock.now = NOW + 400 * DAY_S
+    clock = Clock(NOW + 400 * DAY_S)
     assert prune(repoman, clock) == 1
 
 

@@ -9,7 +9,7 @@ from repoman.http.current import CONNECTOR
 from repoman.plugin import Actor, hookimpl
 from repoman.repositories.model import connector_key
 from repoman.security.actors import Limit
-from repoman.testing import ADMIN
+from repoman.testing import ADMIN, Clock
 from repoman.testing.client import application_of
 from repoman_docker import plugin as docker
 from repoman_web import plugin as web
@@ -59,15 +59,15 @@ class Guesser:
 
 
 @pytest.fixture
-def ticks(repoman, monkeypatch):
-    """The clock of those who wait, in a list to be set; it stands still."""
-    now = [1000.0]
-    monkeypatch.setattr(repoman.security.authenticator._lockout, "_ticks", lambda: now[0])
-    return now
+def clock(repoman, monkeypatch):
+    """The clock of those who wait; it stands still."""
+    clock = Clock(1000.0)
+    monkeypatch.setattr(repoman.security.authenticator._lockout, "_ticks", clock)
+    return clock
 
 
 @pytest.fixture
-def guess(repoman, ticks):
+def guess(repoman, clock):
     return Guesser(repoman)
 
 
@@ -97,12 +97,12 @@ def test_each_way_in_counts(guess, path):
     assert guess("ann", "the right one").status_code == 429
 
 
-def test_after_the_wait_the_right_password_is_right_again(guess, ticks):
+def test_after_the_wait_the_right_password_is_right_again(guess, clock):
     for _ in range(3):
         guess("ann", "guess")
-    ticks[0] += 0.9
+    clock.jump(0.9)
     assert guess("ann", "the right one").status_code == 429
-    ticks[0] += 0.2
+    clock.jump(0.2)
     assert guess("ann", "the right one").status_code == 200
     assert [guess("ann", "guess").status_code for _ in range(3)] == [401, 401, 401]
 

@@ -15,27 +15,12 @@ from repoman.core import Repoman
 from repoman.plugins import ENTRY_POINTS
 from repoman.security.rights_records import Role
 from repoman.testing.client import HttpClient
-from repoman.testing.factory import ADMIN, RepomanFactory
+from repoman.testing.factory import ADMIN, Clock, RepomanFactory
 
 PASSWORD = "a password of a test"  # noqa: S105
 WAIT_S = 30.0  # Nothing that a test waits for takes longer.
 Settings = Mapping[str, Mapping[str, Any]]
 HTTP_CLIENT = {"timeout": 10, "retries": 0, "auto_block": False}
-
-
-class Clock:
-    """Tells the ages of caches; jumps forward."""
-
-    def __init__(self) -> None:
-        self._ahead = 0.0
-
-    def __call__(self) -> float:
-        """Return the time of day, in seconds since the epoch."""
-        return time.time() + self._ahead
-
-    def jump(self, seconds: float) -> None:
-        """Go forward."""
-        self._ahead += seconds
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:

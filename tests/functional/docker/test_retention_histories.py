@@ -15,7 +15,7 @@ from repoman.clocks import DAY_S
 from repoman.collection import CollectionOptions, collect
 from repoman.compaction import Compactor
 from repoman.repositories.cleanup_records import CleanupPolicy
-from repoman.testing import RepomanFactory
+from repoman.testing import Clock, RepomanFactory
 from repoman_docker.browsing.deleting import delete_references
 from repoman_docker.browsing.restoring import Past, plan_restoration, restore_tags
 from tests.examples import count
@@ -169,16 +169,6 @@ class Player:
         result = collect([("it", collector)], options, Watcher(), 60.0)
         assert result.promised == result.freed
         Compactor(self.repoman.database, self.repoman.blob_stores, self.now).compact()
-
-
-class Clock:
-    """The time of day, which the history moves on."""
-
-    def __init__(self):
-        self.real, self.ahead = time.time, 0.0
-
-    def __call__(self):
-        return self.real() + self.ahead
 
 
 def play(site, steps):

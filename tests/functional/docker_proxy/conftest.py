@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from repoman.testing import RepomanFactory
+from repoman.testing import Clock, RepomanFactory
 from repoman_docker import plugin
 from tests.fakes.registry import FakeRegistry, fake_registry
 from tests.fakes.scripted import Scripted
 from tests.functional.docker.driver import Registry
 from tests.functional.docker.images import Image
-from tests.functional.docker_proxy.proxies import Clock, Proxies
+from tests.functional.docker_proxy.proxies import Proxies
 from tests.functional.docker_proxy.shapes import make_image
 
 

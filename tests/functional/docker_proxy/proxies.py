@@ -1,33 +1,18 @@
 """Proxies in process, and a clock that tests move."""
 
 import secrets
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from repoman.core import Repoman
 from repoman.security.rights_records import Role
-from repoman.testing import ADMIN, HttpClient
+from repoman.testing import ADMIN, Clock, HttpClient
 from tests.clock import WAIT_S
 from tests.functional.docker.driver import Login, Registry
 from tests.functional.docker.wires import Answer, Body, InProcess
 from tests.live import wait_until
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
-
-
-class Clock:
-    """The time of the caches; goes on by itself, and jumps."""
-
-    ahead = 0.0
-
-    def __call__(self) -> float:
-        """Seconds since the epoch."""
-        return time.time() + self.ahead
-
-    def jump(self, seconds: float) -> None:
-        """Let so much time pass."""
-        self.ahead += seconds
 
 
 class Settled(InProcess):

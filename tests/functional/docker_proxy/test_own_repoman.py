@@ -7,10 +7,11 @@ one keep theirs from their first test to the last.
 import pytest
 
 from repoman.plugin import hookimpl
+from repoman.testing import Clock
 from repoman_docker import plugin
 from repoman_docker.search import ImageHit, IndexAnswer
 from tests.functional.docker.images import make_image
-from tests.functional.docker_proxy.proxies import Clock, Proxies, name_of
+from tests.functional.docker_proxy.proxies import Proxies, name_of
 
 NAME = "team/app"
 

@@ -8,11 +8,11 @@ import yaml
 
 from formats.helm.tests.conftest import make_chart
 from repoman.errors import Unavailable, UpstreamUnavailable
-from repoman.testing import HttpClient, RepomanFactory
+from repoman.testing import Clock, HttpClient, RepomanFactory
 from repoman_helm import plugin
 from repoman_helm.plugin import INDEX
 from tests.fakes.scripted import Scripted, reply
-from tests.functional.docker_proxy.proxies import DAY, Clock
+from tests.functional.docker_proxy.proxies import DAY
 
 DATA = make_chart("remote", "1.0.0")
 

@@ -7,11 +7,11 @@ from xml.etree import ElementTree
 import pytest
 
 from repoman.errors import UpstreamUnavailable
-from repoman.testing import HttpClient, RepomanFactory
+from repoman.testing import Clock, HttpClient, RepomanFactory
 from repoman_maven2 import plugin
 from tests.clock import wait_until
 from tests.fakes.scripted import Scripted, reply
-from tests.functional.docker_proxy.proxies import DAY, Clock
+from tests.functional.docker_proxy.proxies import DAY
 
 URL = "/repository/mirror"
 LIB = "org/acme/lib"

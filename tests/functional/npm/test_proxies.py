@@ -9,12 +9,12 @@ import pytest
 
 from repoman.errors import UpstreamUnavailable
 from repoman.security.rights_records import Role
-from repoman.testing import HttpClient, RepomanFactory
+from repoman.testing import Clock, HttpClient, RepomanFactory
 from repoman_npm import plugin
 from repoman_npm.routes import audits
 from tests.clock import wait_until
 from tests.fakes.scripted import Scripted, reply
-from tests.functional.docker_proxy.proxies import DAY, Clock
+from tests.functional.docker_proxy.proxies import DAY
 
 SHORT = "application/vnd.npm.install-v1+json"
 DATA = b"a tarball" * 1000

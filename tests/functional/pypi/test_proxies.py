@@ -8,12 +8,12 @@ import pytest
 
 from repoman.errors import UpstreamUnavailable
 from repoman.files.format import NewFile
-from repoman.testing import HttpClient, RepomanFactory
+from repoman.testing import Clock, HttpClient, RepomanFactory
 from repoman_pypi import plugin
 from repoman_pypi.paths import file_of
 from tests.clock import wait_until
 from tests.fakes.scripted import Scripted, reply
-from tests.functional.docker_proxy.proxies import DAY, Clock
+from tests.functional.docker_proxy.proxies import DAY
 
 JSON = "application/vnd.pypi.simple.v1+json"
 DATA = b"a wheel" * 1000

@@ -13,11 +13,11 @@ from repoman.content import ContentStore
 from repoman.files.format import File
 from repoman.proxy.cache import ProxyCache
 from repoman.repositories.model import check_nothing
-from repoman.testing import ADMIN, HttpClient, RepomanFactory
+from repoman.testing import ADMIN, Clock, HttpClient, RepomanFactory
 from repoman_raw import plugin
 from tests.clock import WAIT_S, wait_until
 from tests.fakes.scripted import BREAK, Reply, Scripted, reply
-from tests.functional.docker_proxy.proxies import DAY, Clock
+from tests.functional.docker_proxy.proxies import DAY
 from tests.live import live_server
 
 PATH = "dir/a file.txt"

@@ -12,7 +12,7 @@ from repoman.rest.realms import realms
 from repoman.rest.selectors import selectors
 from repoman.security.actors import Limit
 from repoman.security.rights_records import Role
-from repoman.testing import HttpClient
+from repoman.testing import Clock, HttpClient
 from repoman_docker import plugin as docker
 from repoman_raw import plugin as raw
 
@@ -290,22 +290,22 @@ def test_docker_gets_no_token_for_a_password_where_content_is_protected(repoman)
 
 
 def test_an_expiry_for_all_ends_old_tokens_and_limits_new_ones(repoman_factory):
-    now = [1_000_000_000.0]
-    repoman = repoman_factory({"raw": raw}, clock=lambda: now[0])
+    clock = Clock(1_000_000_000.0)
+    repoman = repoman_factory({"raw": raw}, clock=clock)
     repoman.users.create(*ANN, roles=["nx-developer"])
     repoman.repositories.create("files", "raw-hosted", {})
     client = HttpClient(repoman)
     secret = make_token(repoman)
     client.put("/repository/files/a", b"a")
     set_tokens(client, expirationEnabled=True, expirationDays=2)
-    now[0] += 86_400
+    clock.jump(86_400)
     assert client.get("/repository/files/a", auth=("ann", secret)).status_code == 200
     with pytest.raises(Exception, match="must be 1 to 2"):
         repoman.security.user_tokens.create("ann", "long", Limit(), days=3)
     repoman.security.user_tokens.create("ann", "usual", Limit())
     [usual] = [each for each in repoman.security.user_tokens.of_user("ann") if each.name == "usual"]
-    assert usual.expires_at == now[0] + 2 * 86_400
-    now[0] += 86_400
+    assert usual.expires_at == clock() + 2 * 86_400
+    clock.jump(86_400)
     repoman.security.user_tokens.create("ann", "new", Limit())  # Forgets what was remembered.
     assert client.get("/repository/files/a", auth=("ann", secret)).status_code == 401
 

@@ -8,7 +8,7 @@ import pytest
 from repoman.config import Settings
 from repoman.logs import LogLevel
 from repoman.support import changed_settings
-from repoman.testing import HttpClient
+from repoman.testing import Clock, HttpClient
 from repoman_raw import plugin as raw
 
 ANN = ("ann", "a password")
@@ -80,14 +80,14 @@ def test_another_level_for_a_while(client, repoman):
 
 
 def test_the_level_comes_back_by_itself():
-    now = [0.0]
-    level = LogLevel(lambda: now[0])
+    clock = Clock(0.0)
+    level = LogLevel(clock)
     level.change("ERROR", 600)
-    now[0] = 599
+    clock.jump(599)
     level.settle()
     assert level.changed.left == 1
     assert not logging.getLogger("repoman.x").isEnabledFor(logging.WARNING)
-    now[0] = 600
+    clock.jump(1)
     level.settle()
     assert level.changed is None
     assert logging.getLogger("repoman.x").isEnabledFor(logging.WARNING)

@@ -1,14 +1,13 @@
 """What goes on in read-only mode besides reads: logins, sessions, the audit log, chores, tasks."""
 
 import json
-import time
 from base64 import b64encode
 
 import pytest
 
 from repoman.db.usage_models import SampleRecord
 from repoman.security.actors import Limit
-from repoman.testing import ADMIN, HttpClient
+from repoman.testing import ADMIN, Clock, HttpClient
 from repoman_raw import plugin as raw
 from tests.clock import wait_until
 
@@ -16,15 +15,6 @@ API = "/service/rest/v1"
 SESSION = "/service/rapture/session"
 ANN = ("ann", "a password")
 DAY_S = 86_400
-
-
-class Clock:
-    """The time of sessions and samples, which a test moves."""
-
-    ahead = 0.0
-
-    def __call__(self):
-        return time.time() + self.ahead
 
 
 @pytest.fixture
@@ -75,7 +65,7 @@ def test_logins_of_all_kinds_work_and_sessions_end(repoman, client, clock):
     assert is_in(earlier)
     assert is_in(later)
     repoman.security.flush()
-    clock.ahead += 2 * DAY_S
+    clock.jump(2 * DAY_S)
     assert not is_in(earlier)
     assert not is_in(later)
 
@@ -85,7 +75,7 @@ def test_the_server_goes_on_with_its_chores(repoman, client, clock):
     assert client.get("/repository/files/a.txt").status_code == 200
     log_in(HttpClient(repoman))
     before = SampleRecord.select().count()
-    clock.ahead += 2 * DAY_S
+    clock.jump(2 * DAY_S)
     for chore in repoman._list_chores().values():
         chore()
     repoman.sweep()

@@ -6,7 +6,7 @@ import pytest
 from werkzeug.test import Client
 
 from repoman.security.rights_records import Role
-from repoman.testing import ADMIN, RepomanFactory
+from repoman.testing import ADMIN, Clock, RepomanFactory
 from repoman.testing.client import application_of
 from repoman_docker import plugin as docker
 from repoman_raw import plugin as raw
@@ -14,16 +14,6 @@ from repoman_web import plugin as web
 from tests.functional.rights.stage import Stage
 
 MARK = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
-
-
-class Clock:
-    """Tells the time that the test sets."""
-
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Browser:
@@ -70,7 +60,7 @@ class Browser:
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(1_700_000_000.0)
 
 
 @pytest.fixture

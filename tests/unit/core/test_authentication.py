@@ -17,6 +17,7 @@ from repoman.security.options import security_options
 from repoman.security.realms import Realms
 from repoman.security.throttling import Lockout
 from repoman.security.user_records import find_user, insert_user, update_user
+from repoman.testing import Clock
 
 hookimpl = pluggy.HookimplMarker("repoman")
 
@@ -230,12 +231,12 @@ def test_the_same_header_asks_no_realm_until_users_change(site, database, monkey
 
 
 def test_a_moment_later_it_is_asked_again(site, monkeypatch):
-    now = [1000.0]
-    monkeypatch.setattr("repoman.security.authentication.time.monotonic", lambda: now[0])
+    clock = Clock(1000.0)
+    monkeypatch.setattr("repoman.security.authentication.time.monotonic", clock)
     for _ in range(2):
         site.authenticator.remembered("a", site.log_in)
     site.asked()
-    now[0] += 5.0
+    clock.jump(5.0)
     site.authenticator.remembered("a", site.log_in)
     assert site.asked() != []
 

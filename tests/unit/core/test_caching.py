@@ -3,6 +3,7 @@
 import pytest
 
 from repoman.caching import ENTRY_BYTES, CacheBudget, LruCache, size_of
+from repoman.testing import Clock
 
 DATA = b"x" * 10_000
 
@@ -67,12 +68,12 @@ def test_a_smaller_budget_takes_effect_at_once(budget):
 
 
 def test_time_ends_a_value(budget):
-    now = [0.0]
-    cache = LruCache[int](ttl=10, ticks=lambda: now[0], budget=budget)
+    clock = Clock(0.0)
+    cache = LruCache[int](ttl=10, ticks=clock, budget=budget)
     cache.save("a", 1)
     cache.save("b", 2, seconds=20)
     cache.save("c", 3, seconds=0)
-    now[0] = 10.0
+    clock.jump(10)
     assert [cache.find(key) for key in "abc"] == [None, 2, None]
     assert [cache.find_old(key) for key in "abc"] == [1, 2, None]
 

@@ -21,19 +21,13 @@ from repoman.db.models import BlobRecord
 from repoman.errors import RepomanError, Unavailable
 from repoman.events.event import Coordinate
 from repoman.repositories.repository_records import delete_row
+from repoman.testing import Clock
 from tests.architecture import ROOT
 from tests.clock import LONG_S, wait_until
 from tests.disk import room_for
 
 KILLER = "tests.unit.core.compaction_killer"
 LATER = GRACE_S + 10
-
-
-class Clock:
-    ahead = 0.0
-
-    def __call__(self):
-        return time.time() + self.ahead
 
 
 @pytest.fixture
@@ -82,7 +76,7 @@ def test_a_deleted_blob_goes_after_a_while(save, content, compactor, clock, on_d
     save("b", b"two")
     content.delete_assets(["a"])
     assert (compactor.compact(), on_disk()) == (0, 2)
-    clock.ahead = LATER
+    clock.jump(LATER)
     assert (compactor.compact(), on_disk()) == (1, 1)
     assert BlobRecord.select().count() == 1
     assert content.open_body(content.get_asset("b")) == b"two"
@@ -91,7 +85,7 @@ def test_a_deleted_blob_goes_after_a_while(save, content, compactor, clock, on_d
 def test_a_replaced_blob_goes(save, content, compactor, clock, on_disk):
     save("a", b"one")
     save("a", b"two")
-    clock.ahead = LATER
+    clock.jump(LATER)
     assert (compactor.compact(), on_disk()) == (1, 1)
     assert content.open_body(content.get_asset("a")) == b"two"
 
@@ -99,7 +93,7 @@ def test_a_replaced_blob_goes(save, content, compactor, clock, on_disk):
 def test_what_was_saved_again_as_it_was_stays(save, content, compactor, clock):
     save("a", b"one")
     save("a", b"one")
-    clock.ahead = LATER
+    clock.jump(LATER)
     assert compactor.compact() == 0
 
 
@@ -113,7 +107,7 @@ def test_blobs_of_deleted_components_and_repositories_go(
     content.delete_component(coordinate)
     with database.transaction():
         delete_row(repository)
-    clock.ahead = LATER
+    clock.jump(LATER)
     assert (compactor.compact(), on_disk()) == (2, 0)
 
 
@@ -122,7 +116,7 @@ def test_what_another_repository_names_stays(save, content, make_content, compac
     save("a", b"one")
     save("a", b"one", other)
     content.delete_assets(["a"])
-    clock.ahead = LATER
+    clock.jump(LATER)
     assert compactor.compact() == 0
     assert other.open_body(other.get_asset("a")) == b"one"
 
@@ -131,7 +125,7 @@ def test_what_is_named_again_meanwhile_stays(save, content, compactor, clock):
     blob = save("a", b"one")
     content.delete_assets(["a"])
     content.save_asset(NewAsset("b", "file", blob, "text/plain"))
-    clock.ahead = LATER
+    clock.jump(LATER)
     assert (compactor.compact(), sweep_all(compactor)) == (0, 0)
     assert content.open_body(content.get_asset("b")) == b"one"
 
@@ -141,7 +135,7 @@ def test_many_go_in_batches(save, content, compactor, clock, on_disk):
     for path in paths:
         save(path, path.encode())
     content.delete_assets(paths)
-    clock.ahead = LATER
+    clock.jump(LATER)
     assert (compactor.compact(), on_disk()) == (120, 0)
 
 
@@ -149,7 +143,7 @@ def test_what_is_being_read_is_read_to_its_end(save, content, compactor, clock):
     save("a", b"x" * 100_000)
     with content.open_body(content.get_asset("a")) as file:
         content.delete_assets(["a"])
-        clock.ahead = LATER
+        clock.jump(LATER)
         assert compactor.compact() == 1
         assert file.read() == b"x" * 100_000
 
@@ -166,7 +160,7 @@ def test_what_was_committed_again_just_now_stays(save, content, blobs, compactor
         blob = upload.commit()
         assert (compactor.compact(), sweep_all(compactor)) == (0, 0)
         content.save_asset(NewAsset("b", "file", blob, "text/plain"))
-    clock.ahead = LATER
+    clock.jump(LATER)
     assert compactor.compact() == 0
     assert content.open_body(content.get_asset("b")) == b"one"
 
@@ -175,7 +169,7 @@ def test_whoever_names_a_blob_too_late_is_told_to_try_again(save, content, blobs
     blob = save("a", b"one")
     orphan = store_bytes(blobs, b"two")
     content.delete_assets(["a"])
-    clock.ahead = LATER
+    clock.jump(LATER)
     assert (compactor.compact(), sweep_all(compactor)) == (1, 1)
     for each in (blob, orphan, StoredBlob("0" * 64, 1)):
         with pytest.raises(Unavailable, match="was deleted while it was being stored"):
@@ -194,7 +188,7 @@ def test_blobs_without_a_row_go(save, blobs, compactor, clock, on_disk):
     for number in range(100):
         store_bytes(blobs, bytes([number]))
     assert (sweep_all(compactor), on_disk()) == (0, 101)
-    clock.ahead = LATER
+    clock.jump(LATER)
     assert (sweep_all(compactor), on_disk()) == (100, 1)
 
 
@@ -203,7 +197,7 @@ def test_a_full_disk_leaves_everything_as_it_was(
 ):
     save("a", b"one")
     content.delete_assets(["a"])
-    clock.ahead = LATER
+    clock.jump(LATER)
     with room_for((tmp_path / "repoman.db-wal").stat().st_size), pytest.raises(RepomanError):
         compactor.compact()
     assert on_disk() == BlobRecord.select().count() == 1
@@ -229,7 +223,7 @@ def condemned(database, save, content, stores, compactor, clock, monkeypatch):
     """A blob whose compaction was interrupted after its first step, and its store."""
     blob = save("a", b"one")
     content.delete_assets(["a"])
-    clock.ahead = LATER
+    clock.jump(LATER)
     store = stores.get("default")
     detach = store.detach
 
@@ -309,11 +303,11 @@ def test_who_stores_again_what_is_being_removed_waits_for_the_end(
 def test_a_condemned_blob_that_is_committed_again_stays(
     condemned, content, blobs, compactor, clock, on_disk
 ):
-    clock.ahead = 0.0
+    clock.jump(-LATER)
     blob = store_bytes(blobs, b"one")
     assert (compactor.finish(), on_disk()) == (0, 1)
     content.save_asset(NewAsset("b", "file", blob, "text/plain"))
-    clock.ahead = LATER
+    clock.jump(LATER)
     assert compactor.compact() == 0
     assert content.open_body(content.get_asset("b")) == b"one"
 
@@ -332,7 +326,7 @@ def test_no_disk_is_used_in_a_transaction(
     save("a", b"one")
     content.delete_assets(["a"])
     places.clear()
-    clock.ahead = LATER
+    clock.jump(LATER)
     assert compactor.compact() == 1
     assert places == [False, False]
 
@@ -342,12 +336,12 @@ def test_no_disk_is_used_in_a_transaction(
 
 def test_a_look_says_whether_there_is_anything_to_do(save, content, compactor, clock):
     save("a", b"one")
-    clock.ahead = LATER
+    clock.jump(LATER)
     assert not compactor.is_needed()
     content.delete_assets(["a"])
-    clock.ahead = 0.0
+    clock.jump(-LATER)
     assert not compactor.is_needed()
-    clock.ahead = LATER
+    clock.jump(LATER)
     assert compactor.is_needed()
 
 
@@ -356,7 +350,7 @@ def test_compaction_goes_on_when_the_directory_was_away(
 ):
     save("a", b"one")
     content.delete_assets(["a"])
-    clock.ahead = LATER
+    clock.jump(LATER)
     (tmp_path / "blobs").rename(tmp_path / "away")
     with pytest.raises(Unavailable):
         compactor.compact()
@@ -368,7 +362,7 @@ def test_a_start_leaves_a_day_to_notice_that_the_database_is_too_old(
     database, stores, blobs, clock, on_disk, monkeypatch
 ):
     store_bytes(blobs, b"known to a newer database alone")
-    clock.ahead = LATER
+    clock.jump(LATER)
     compactor = Compactor(database, stores, clock)
     for _ in range(PREFIXES // SWEPT_PREFIXES):
         assert compactor.sweep_next(Unwatched()) == 0
@@ -405,7 +399,7 @@ def test_a_clock_that_jumps_frees_nothing_before_its_time(database, stores, save
     save("a", b"one")
     store_bytes(stores.get("default"), b"committed, and not named yet")
     content.delete_assets(["a"])
-    clock.ahead = 400 * 86_400
+    clock.jump(400 * 86_400)
     assert compactor.compact() + sweep_all(compactor) == 0
     assert on_disk() == 2
 
@@ -418,5 +412,5 @@ def test_what_was_released_by_a_clock_that_was_ahead_goes(
     with database.transaction():
         BlobRecord.update(released_at=time.time() + 400 * 86_400).execute()
     assert compactor.compact() == 0
-    clock.ahead = LATER
+    clock.jump(LATER)
     assert compactor.compact() == 1

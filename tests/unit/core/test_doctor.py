@@ -31,7 +31,7 @@ from repoman.proxy.remote_health import Condition, RemoteState
 from repoman.repositories.ports import free_ports
 from repoman.repositories.repository_records import ConnectorState, save_states
 from repoman.security.certificates import CertificateFiles, create_certificate
-from repoman.testing import RepomanFactory
+from repoman.testing import Clock, RepomanFactory
 from repoman_raw import plugin as raw
 
 
@@ -129,27 +129,27 @@ def test_a_check_that_hangs_delays_nobody_and_takes_one_thread(repoman):
 
 
 def test_a_start_asks_nobody_and_each_hour_all_checks_are_made(repoman):
-    now = [1_000.0]
+    clock = Clock(1_000.0)
     seen = []
     checks = (
         DoctorCheck("own", "", lambda _: [good(str(seen.append("own")))]),
         DoctorCheck("far", "", lambda _: [good(str(seen.append("far")))], asks_others=True),
     )
-    doctor = make_doctor(repoman, *checks, clock=lambda: now[0], interval=3600)
-    for second in (0, 10, 30, 40, 3590):
-        now[0] = 1_000.0 + second
+    doctor = make_doctor(repoman, *checks, clock=clock, interval=3600)
+    for seconds in (0, 10, 20, 10, 3550):
+        clock.jump(seconds)
         doctor.look()
     assert seen == ["own"]
-    now[0] += 10
+    clock.jump(10)
     doctor.look()
     doctor.look()
     assert seen[1:] == ["own", "far"] or seen[1:] == ["far", "own"]
     # After a start the hour goes on.
-    again = make_doctor(repoman, *checks, clock=lambda: now[0], interval=3600)
-    now[0] += 30
+    again = make_doctor(repoman, *checks, clock=clock, interval=3600)
+    clock.jump(30)
     again.look()
     assert seen[3:] == ["own"]
-    now[0] += 3600
+    clock.jump(3600)
     again.look()
     assert sorted(seen[4:]) == ["far", "own"]
 
@@ -214,8 +214,8 @@ def test_commands_that_mend_exist():
 
 
 def test_proxies_in_front():
-    now = [0.0]
-    sightings = ProxySightings(lambda: now[0])
+    clock = Clock(0.0)
+    sightings = ProxySightings(clock)
     plain, known = (
         ServerSettings(trusted_proxies=["10.0.0.1"]),
         ServerSettings(external_url="https://x"),
@@ -231,7 +231,7 @@ def test_proxies_in_front():
     assert "X-Forwarded-Proto" in silent.fixes[0].code
     # With an external address the scheme does not matter.
     assert states(proxy_check(known, sightings).run([])) == ["warn", "good"]
-    now[0] += FORGOTTEN_S
+    clock.jump(FORGOTTEN_S)
     assert states(proxy_check(plain, sightings).run([])) == ["good"]
 
 

@@ -21,11 +21,11 @@ from repoman.errors import (
 )
 from repoman.stores import moves as moves_module
 from repoman.tasks.model import TaskStopped
+from repoman.testing import Clock
 from tests.architecture import ROOT
 from tests.clock import LONG_S
 from tests.disk import room_for
 from tests.recount import counted, kept
-from tests.unit.core.test_compaction import Clock
 
 KILLER = "tests.unit.core.move_killer"
 FAST = 1 << 40  # bytes in a second
@@ -81,7 +81,7 @@ def run(moves, progress=None):
 
 def compact(repoman):
     compactor = Compactor(repoman.database, repoman.blob_stores, Clock())
-    compactor._clock.ahead = GRACE_S + 10
+    compactor._clock.jump(GRACE_S + 10)
     return compactor.compact()
 
 
@@ -259,7 +259,7 @@ def test_a_full_disk_puts_the_move_off(repoman, moves, clock, content, save):
     with content().open_body(content().get_asset("large")) as file:
         assert len(file.read()) == 1_000_000
     assert repoman.blob_stores.get("other").temporary_bytes() == 0
-    clock.ahead = moves_module.RETRY_S + 10
+    clock.jump(moves_module.RETRY_S + 10)
     assert moves.is_needed()
     assert run(moves) == "Moved Team to other."
 

@@ -4,18 +4,12 @@ import pytest
 
 from repoman.caching import ENTRY_BYTES, CacheBudget
 from repoman.proxy.freshness import NegativeCache
-
-
-class Clock:
-    now = 1_000_000.0
-
-    def __call__(self):
-        return self.now
+from repoman.testing import Clock
 
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(1_000_000.0)
 
 
 def test_an_entry_is_believed_for_its_time(clock):
@@ -23,9 +17,9 @@ def test_an_entry_is_believed_for_its_time(clock):
     cache.add("a")
     assert "a" in cache
     assert "b" not in cache
-    clock.now += 119
+    clock.jump(119)
     assert "a" in cache
-    clock.now += 2
+    clock.jump(2)
     assert "a" not in cache
 
 
@@ -33,7 +27,7 @@ def test_an_entry_is_believed_for_its_time(clock):
 def test_special_times(clock, minutes, is_kept):
     cache = NegativeCache(clock, minutes)
     cache.add("a")
-    clock.now += 10**9 if is_kept else 0
+    clock.jump(10**9 if is_kept else 0)
     assert ("a" in cache) is is_kept
 
 

@@ -13,10 +13,10 @@ from repoman.content import NewAsset
 from repoman.db.models import BlobRecord, database_proxy
 from repoman.errors import Invalid
 from repoman.stores.orphans import OrphanCount, Orphans
+from repoman.testing import Clock
 from tests.architecture import ROOT
 from tests.clock import LONG_S
 from tests.recount import counted, kept
-from tests.unit.core.test_compaction import Clock
 
 KILLER = "tests.unit.core.orphan_killer"
 
@@ -69,7 +69,7 @@ def test_an_adopted_file_counts_and_goes_by_compaction(
     assert kept(database_proxy.connection()) == counted(database_proxy.connection())
     assert kept(database_proxy.connection())["stores"]["default"] == (2, 19, orphan.size)
     assert compactor.compact() == 0
-    clock.ahead = GRACE_S + 10
+    clock.jump(GRACE_S + 10)
     assert compactor.compact() == 1
     assert blobs.stat(orphan.digest) is None
     assert content.open_body(content.get_asset("used")) == b"used"
@@ -80,7 +80,7 @@ def test_an_adopted_file_stays_for_who_stores_the_same(
 ):
     orphans.adopt("default", Unwatched())
     content.save_asset(NewAsset("again", "file", orphan, "text/plain"))
-    clock.ahead = GRACE_S + 10
+    clock.jump(GRACE_S + 10)
     assert compactor.compact() == 0
     assert content.open_body(content.get_asset("again")) == b"left by a crash"
     assert kept(database_proxy.connection())["stores"]["default"] == (2, 19, 0)
@@ -96,7 +96,7 @@ def test_a_damaged_file_is_not_adopted(orphans, orphan, tmp_path):
 def test_only_what_is_older_than_the_grace_is_removed(orphans, orphan, clock, blobs):
     assert orphans.remove("default", Unwatched()) == OrphanCount()
     assert blobs.stat(orphan.digest)
-    clock.ahead = GRACE_S + 10
+    clock.jump(GRACE_S + 10)
     assert orphans.remove("default", Unwatched()) == OrphanCount(1, orphan.size)
     assert blobs.stat(orphan.digest) is None
     assert found(orphans) == []
@@ -105,7 +105,7 @@ def test_only_what_is_older_than_the_grace_is_removed(orphans, orphan, clock, bl
 def test_what_gets_its_row_while_it_is_looked_at_is_no_orphan(
     orphans, orphan, content, clock, compactor, monkeypatch
 ):
-    clock.ahead = GRACE_S + 10
+    clock.jump(GRACE_S + 10)
     free = compactor.free
 
     def store_first(*asked):
@@ -120,7 +120,7 @@ def test_what_gets_its_row_while_it_is_looked_at_is_no_orphan(
 def test_uploads_are_left_alone(orphans, blobs, clock, compactor):
     with BlobUpload(blobs) as upload:
         upload.write(b"half of it")
-        clock.ahead = GRACE_S + 10
+        clock.jump(GRACE_S + 10)
         assert found(orphans) == []
         assert orphans.remove("default", Unwatched()) == OrphanCount()
         upload.write(b", and the rest")

@@ -9,6 +9,7 @@ from repoman.events import pull_records as records
 from repoman.events import pulls as module
 from repoman.events.event import Coordinate
 from repoman.events.pulls import PullLog
+from repoman.testing import Clock
 from tests.pull_days import pulls_by_day
 from tests.statements import executed_statements
 
@@ -16,16 +17,9 @@ DAY = 20_000
 NOON = (DAY + 0.5) * 86_400
 
 
-class Clock:
-    now = NOON
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(NOON)
 
 
 @pytest.fixture
@@ -57,18 +51,18 @@ def test_pulls_are_written_once_a_minute(content, save, pulls, clock):
         pulls.note((content.pull_of("a"), True))
     pulls.settle()
     assert (last("a"), days("a")) == (None, {})
-    clock.now += 60
+    clock.jump(60)
     pulls.settle()
     assert (last("a"), days("a")) == (NOON, {DAY: 3})
-    clock.now += 59
+    clock.jump(59)
     pulls.note((content.pull_of("a"), True))
     pulls.settle()
     assert days("a") == {DAY: 3}
-    clock.now += 86_400
+    clock.jump(86_400)
     pulls.settle()
     assert (last("a"), days("a")) == (NOON + 119, {DAY: 4})
     pulls.note((content.pull_of("a"), True))
-    clock.now += 60
+    clock.jump(60)
     pulls.settle()
     assert days("a") == {DAY: 4, DAY + 1: 1}
 
@@ -80,7 +74,7 @@ def test_one_asset_is_written_no_more_than_once_a_minute(content, save, pulls, c
     pulls.note((content.pull_of("a"), True))
     pulls.flush()  # as when a cache is trimmed
     assert days("a") == {DAY: 1}
-    clock.now += 60
+    clock.jump(60)
     pulls.flush()
     assert days("a") == {DAY: 2}
 
@@ -122,7 +116,7 @@ def test_times_only_move_forward(content, save, pulls, clock):
     save("a")
     pulls.note((content.pull_of("a"), True))
     pulls.flush()
-    clock.now -= 1000
+    clock.jump(-1000)
     pulls.note((content.pull_of("a"), True))
     pulls.flush(is_last=True)
     assert last("a") == NOON
@@ -178,7 +172,7 @@ def test_very_many_pulls_are_written_in_several_looks(content, save, pulls, cloc
     for path in "abcdef":
         save(path)
         pulls.note((content.pull_of(path), True))
-    clock.now += 60
+    clock.jump(60)
     written = []
     for _ in range(3):
         pulls.settle()
@@ -192,7 +186,7 @@ def test_what_is_left_of_a_look_is_written_at_the_end(content, save, pulls, cloc
     for path in "abc":
         save(path)
         pulls.note((content.pull_of(path), True))
-    clock.now += 60
+    clock.jump(60)
     pulls.settle()
     pulls.note((content.pull_of("c"), True))
     pulls.flush(is_last=True)
@@ -205,7 +199,7 @@ def test_old_days_go_in_batches(content, save, database, clock):
             database_proxy.execute_sql(
                 "INSERT INTO pull_day VALUES (1, 'a', ?, 1), (1, 'b', ?, 1)", (day + DAY, day + DAY)
             )
-    clock.now = NOON + 500 * 86_400
+    clock.jump(500 * 86_400)
     pulls = PullLog(database, clock, days=496)
     assert pulls.prune() == 0  # a clock that jumps deletes nothing
     with database.transaction():
@@ -223,7 +217,7 @@ def test_the_wholes_of_a_part_are_in_use_and_not_counted(content, save, pulls, c
     for each in ("part", "list", "lists", "more lists"):
         save(f"tag of {each}", references=(Reference("tag", each),))
     pulls.note((content.pull_of("part", referrers="tag", wholes="child"), True))
-    clock.now += 60
+    clock.jump(60)
     pulls.settle()
     used = ("part", "list", "lists", "tag of part", "tag of list", "tag of lists")
     assert {last(each) for each in used} == {NOON + 60}

@@ -24,6 +24,7 @@ from repoman.repositories import purge, repository_records
 from repoman.repositories.purge import Purge
 from repoman.repositories.repository_records import bury_row, find_row, list_buried, list_rows
 from repoman.tasks.model import TaskStopped
+from repoman.testing import Clock
 from repoman.uploads import UploadSessions
 from tests.architecture import ROOT
 from tests.clock import LONG_S
@@ -169,11 +170,11 @@ def test_no_transaction_is_long(database, make_content, purging, changes, blob):
 
 
 def test_a_slow_transaction_ends_early(database, stores, make_content, changes, monkeypatch):
-    now, delete_content = [0.0], repository_records.delete_content
+    clock, delete_content = Clock(0.0), repository_records.delete_content
     rows = []  # that each transaction removes
 
     def delete(repository_id, limit):
-        now[0] += limit * ROW_S
+        clock.jump(limit * ROW_S)
         if len(rows) <= len(changes):
             rows.append(0)
         removed = delete_content(repository_id, limit)
@@ -186,7 +187,7 @@ def test_a_slow_transaction_ends_early(database, stores, make_content, changes, 
         bury_row(content._repository)
     changes.clear()
     monkeypatch.setattr(repository_records, "delete_content", delete)
-    Purge(database, stores, lambda: now[0]).run(Unwatched())
+    Purge(database, stores, clock).run(Unwatched())
     assert sum(rows) == 900
     assert max(rows) * ROW_S <= purge.TRANSACTION_S + purge.STEP_ROWS * ROW_S
 

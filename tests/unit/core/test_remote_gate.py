@@ -7,19 +7,13 @@ import pytest
 
 from repoman.errors import UpstreamBusy
 from repoman.proxy.remote_health import WAITERS_MAX, WAITERS_PER_CONTENT_MAX, RemoteGate
+from repoman.testing import Clock
 from tests.clock import WAIT_S
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(0.0)
 
 
 @pytest.fixture
@@ -64,7 +58,7 @@ def test_while_the_remote_is_quick_all_have_their_turn(gate, full):
 
 
 def test_where_the_remote_is_slow_nobody_joins_the_queue(gate, full, clock):
-    clock.now = 3.0
+    clock.jump(3)
     with pytest.raises(
         UpstreamBusy, match=f"https://hub is slow, and {WAITERS_MAX} requests"
     ) as caught:
@@ -89,7 +83,7 @@ def test_one_thing_that_hangs_leaves_places_for_others(gate, clock):
     with ThreadPoolExecutor(WAITERS_PER_CONTENT_MAX) as pool:
         waiting = [pool.submit(wait) for _ in range(WAITERS_PER_CONTENT_MAX)]
         inside.wait(10)
-        clock.now += 3
+        clock.jump(3)
         with (
             pytest.raises(
                 UpstreamBusy,

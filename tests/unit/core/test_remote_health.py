@@ -5,6 +5,7 @@ import pytest
 from repoman.errors import UpstreamBlocked, UpstreamRateLimited, UpstreamUnavailable
 from repoman.proxy.freshness import Ages
 from repoman.proxy.remote_health import Condition, RemoteHealth
+from repoman.testing import Clock
 
 
 def failure(*, host="", is_unreachable=True, retry_after=None):
@@ -22,16 +23,9 @@ def limit(retry_after, host=""):
 FAILURE = failure()
 
 
-class Clock:
-    now = 1_000.0
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(1_000.0)
 
 
 def make(clock, **options):
@@ -68,9 +62,9 @@ def test_it_rests_by_fibonacci_after_failures(clock):
         assert is_open(status)
         status.note_failure(FAILURE)
         assert rests[-1] == length
-        clock.now += length - 1
+        clock.jump(length - 1)
         assert not is_open(status)
-        clock.now += 1
+        clock.jump(1)
     assert status.condition == "Remote Auto Blocked and Unavailable"
 
 
@@ -78,12 +72,12 @@ def test_success_begins_anew(clock):
     status = make(clock)
     for _ in range(5):
         status.note_failure(FAILURE)
-        clock.now += 1000
+        clock.jump(1000)
     status.note_success()
     assert status.condition == "Remote Available"
     assert status.reason == ""
     status.note_failure(FAILURE)
-    clock.now += 40
+    clock.jump(40)
     assert is_open(status)
 
 
@@ -91,7 +85,7 @@ def test_failures_side_by_side_count_as_one(clock):
     status = make(clock)
     for _ in range(10):
         status.note_failure(FAILURE)
-    clock.now += 40
+    clock.jump(40)
     assert is_open(status)
 
 
@@ -100,7 +94,7 @@ def test_it_rests_for_an_hour_at_most(clock):
     status = make(clock, on_block=rests.append)
     for _ in range(30):
         status.note_failure(FAILURE)
-        clock.now += 3600
+        clock.jump(3600)
     assert max(rests) == 3600
 
 
@@ -114,7 +108,7 @@ def test_without_auto_block_it_is_asked_again_and_again(clock):
 def test_the_text_says_which_remote_why_and_for_how_long(clock):
     status = make(clock)
     status.note_failure(FAILURE)
-    clock.now += 10
+    clock.jump(10)
     with pytest.raises(
         UpstreamBlocked, match=r"https://hub failed recently.* 31 s.*did not answer"
     ):
@@ -128,7 +122,7 @@ def test_a_limit_of_requests_does_not_stop_what_is_not_counted(clock):
     with pytest.raises(UpstreamRateLimited) as caught:
         status.check_rate()
     assert caught.value.retry_after == 31
-    clock.now += 30
+    clock.jump(30)
     status.check_rate()
     status.note_limit(limit(None))
     status.check_rate()
@@ -147,14 +141,14 @@ def test_a_limit_of_another_host_is_for_its_address_alone(clock):
 
 def test_a_failure_of_one_address_only_raises_a_doubt(clock):
     doubts = []
-    status = make(clock, on_doubt=lambda: doubts.append(clock.now))
+    status = make(clock, on_doubt=lambda: doubts.append(clock()))
     status.note_success()
     for _ in range(3):
         status.note_failure(failure(is_unreachable=False), "https://hub/x")
-    assert doubts == [clock.now]
+    assert doubts == [clock()]
     assert is_open(status, "https://hub/x")
     assert status.condition is Condition.AVAILABLE
-    clock.now += 10
+    clock.jump(10)
     status.note_failure(failure(is_unreachable=False))
     assert len(doubts) == 2
 
@@ -179,7 +173,7 @@ def test_another_host_is_blocked_apart(clock):
         status.check_host("cdn:443")
     assert caught.value.retry_after == 41
     status.check_host("other:443")
-    clock.now += 40
+    clock.jump(40)
     status.check_host("cdn:443")
     with pytest.raises(UpstreamBlocked, match="being tested"):
         status.check_host("cdn:443")
@@ -207,7 +201,7 @@ def test_an_address_is_left_alone_as_long_as_it_was_asked_for(clock):
         status.check("https://hub/x")
     assert caught.value.retry_after == 8
     assert is_open(status, "https://hub/y")
-    clock.now += 7
+    clock.jump(7)
     assert is_open(status, "https://hub/x")
     status.note_limit(limit(5), "https://hub/z")
     assert not is_open(status, "https://hub/z")
@@ -249,7 +243,7 @@ def test_a_refused_login_is_told_until_one_is_taken(clock):
 def test_a_trial_that_tells_nothing_is_left_to_others(clock):
     status = make(clock)
     status.note_failure(FAILURE)
-    clock.now += 40
+    clock.jump(40)
     assert is_open(status)
     assert not is_open(status)
     status.end_trial()
@@ -272,8 +266,8 @@ def test_whose_proxy_is_gone_is_asked_no_more(clock):
 )
 def test_what_is_young_is_fresh(clock, max_age, seconds, is_fresh):
     ages = Ages(clock, max_age)
-    checked_at = clock.now
-    clock.now += seconds
+    checked_at = clock()
+    clock.jump(seconds)
     assert ages.is_fresh(checked_at) is is_fresh
     assert ages.age(checked_at) == seconds
 
@@ -292,7 +286,7 @@ def test_a_cache_token_makes_all_of_before_stale(clock):
 def test_after_a_rest_one_request_tries_for_all(clock):
     status = make(clock)
     status.note_failure(FAILURE)
-    clock.now += 40
+    clock.jump(40)
     assert is_open(status)
     with pytest.raises(UpstreamBlocked, match="is being tested"):
         status.check()
@@ -305,15 +299,15 @@ def test_after_a_rest_one_request_tries_for_all(clock):
 def test_the_trial_of_a_lost_request_ends_by_itself(clock):
     status = make(clock)
     status.note_failure(FAILURE)
-    clock.now += 40
+    clock.jump(40)
     assert is_open(status)
-    clock.now += 29
+    clock.jump(29)
     assert not is_open(status)
-    clock.now += 1
+    clock.jump(1)
     assert is_open(status)
 
 
 @pytest.mark.parametrize(("ahead", "is_fresh"), [(-10, True), (30, True), (3600, False)])
 def test_a_check_in_the_future_is_not_believed(clock, ahead, is_fresh):
-    assert Ages(clock, 10).is_fresh(clock.now + ahead) is is_fresh
-    assert Ages(clock, -1).is_fresh(clock.now + ahead)
+    assert Ages(clock, 10).is_fresh(clock() + ahead) is is_fresh
+    assert Ages(clock, -1).is_fresh(clock() + ahead)

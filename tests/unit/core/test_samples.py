@@ -8,24 +8,16 @@ from repoman.catalog import sample_records
 from repoman.catalog.sample_records import DAY_S, HOUR_S, Samples
 from repoman.content import NewAsset
 from repoman.db.models import database_proxy
+from repoman.testing import Clock
 from tests.statements import executed_statements
 
 NOON = 1_700_000_000.0 - 1_700_000_000.0 % DAY_S + 12 * HOUR_S
 
 
-class Clock:
-    """A clock that a test moves."""
-
-    now = NOON
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def clock():
     """It is noon."""
-    return Clock()
+    return Clock(NOON)
 
 
 def test_each_hour_and_each_day_has_one_sample(database, content, blob, clock):
@@ -35,16 +27,16 @@ def test_each_hour_and_each_day_has_one_sample(database, content, blob, clock):
     for _ in range(3):
         samples.take()
         Samples(database, clock).take()  # as after a restart
-    clock.now += HOUR_S
+    clock.jump(HOUR_S)
     samples.take()
     size = float(blob.size)
     name = "repository 1 size"
     assert samples.list(name, "hour") == [(NOON, 0.0), (NOON + HOUR_S, size)]
     assert samples.list(name, "day") == [(NOON - 12 * HOUR_S, 0.0)]
-    clock.now += DAY_S
+    clock.jump(DAY_S)
     samples.take()
     assert [value for _, value in samples.list(name, "day")] == [0.0, size]
-    assert samples.list("repository 1 assets", "day", clock.now - DAY_S)[-1][1] == 1.0
+    assert samples.list("repository 1 assets", "day", clock() - DAY_S)[-1][1] == 1.0
     assert samples.list("store default size", "hour")[-1][1] == size
 
 
@@ -52,12 +44,12 @@ def test_old_samples_go(database, content, blob, clock):
     content.save_asset(NewAsset("a", "file", blob, ""))
     samples = Samples(database, clock)
     samples.take()
-    clock.now += 31 * DAY_S
+    clock.jump(31 * DAY_S)
     samples.take()
     name = "repository 1 size"
     assert len(samples.list(name, "hour")) == 1
     assert len(samples.list(name, "day")) == 2
-    clock.now += 731 * DAY_S
+    clock.jump(731 * DAY_S)
     samples.take()
     assert len(samples.list(name, "day")) == 1
 
@@ -89,7 +81,7 @@ def test_no_transaction_is_large(database, make_repository, clock, monkeypatch):
         len(samples.list(name, "hour")) == len(samples.list(name, "day")) == 1 for name in names
     )
     assert sum(changed) >= 2 * len(names)
-    clock.now += 1000 * DAY_S
+    clock.jump(1000 * DAY_S)
     samples.take()
     assert all(
         len(samples.list(name, "hour")) == len(samples.list(name, "day")) == 1 for name in names

@@ -31,6 +31,7 @@ from repoman.security.realms import Realms
 from repoman.security.throttling import Lockout
 from repoman.security.user_records import find_user, insert_user
 from repoman.security.users import PASSWORD_MAX_CHARS, PASSWORD_MIN_CHARS, UPLOADS_BATCH, Users
+from repoman.testing import Clock
 from repoman.upload_records import add_upload, list_begun
 from tests.statements import executed_statements
 
@@ -58,10 +59,10 @@ class CountingHasher(PasswordHasher):
 
 @pytest.fixture
 def clock(monkeypatch, verifier):
-    """The monotonic clock of the passwords, in a list to be set."""
-    now = [1000.0]
-    monkeypatch.setattr(verifier._known, "_ticks", lambda: now[0])
-    return now
+    """The monotonic clock of the passwords."""
+    clock = Clock(1000.0)
+    monkeypatch.setattr(verifier._known, "_ticks", clock)
+    return clock
 
 
 @pytest.fixture
@@ -113,10 +114,10 @@ def test_only_the_right_password_verifies(verifier):
 def test_a_right_password_is_remembered_for_its_time(clock, verifier):
     stored = verifier.hash("secret")
     assert verifier.verify("secret", stored)
-    clock[0] += 59
+    clock.jump(59)
     assert verifier.verify("secret", stored)
     assert verifier.runs == 1
-    clock[0] += 2
+    clock.jump(2)
     assert verifier.verify("secret", stored)
     assert verifier.runs == 2
 

@@ -14,6 +14,7 @@ from repoman.db.models import UploadRecord
 from repoman.errors import Conflict, NotFound, RangeInvalid, StorageFull, Unavailable
 from repoman.events.event import Coordinate
 from repoman.repositories.repository_records import delete_row
+from repoman.testing import Clock
 from repoman.upload_records import open_upload_ids
 from repoman.uploads import KNOWN_S, UploadSessions
 from tests.clock import wait_until
@@ -108,13 +109,13 @@ def test_another_process_may_end_a_session(sessions, open_sessions):
 
 
 def test_a_client_that_never_rests_notices_it_too(sessions, open_sessions, monkeypatch):
-    now = [1000.0]
-    monkeypatch.setattr("repoman.uploads.time.monotonic", lambda: now[0])
+    clock = Clock(1000.0)
+    monkeypatch.setattr("repoman.uploads.time.monotonic", clock)
     upload = sessions.create("app", "ann")
     open_sessions().cancel(upload)
-    now[0] += KNOWN_S * 0.75
+    clock.jump(KNOWN_S * 0.75)
     assert sessions.get(upload.id, "app", "ann") == upload
-    now[0] += KNOWN_S * 0.75
+    clock.jump(KNOWN_S * 0.75)
     with pytest.raises(NotFound):
         sessions.get(upload.id, "app", "ann")
     assert sessions._live == {}

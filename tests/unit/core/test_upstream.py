@@ -16,6 +16,7 @@ from repoman.errors import (
 from repoman.proxy.redirects import Targets, is_same_owner, network_of, origin_of
 from repoman.proxy.remote_health import Condition, RemoteHealth
 from repoman.proxy.upstream import ClientOptions, UpstreamClient
+from repoman.testing import Clock
 from tests.clock import LONG_S, WAIT_S
 from tests.fakes.registry import Fault, fake_registry
 
@@ -464,14 +465,14 @@ def test_a_remote_that_is_slow_to_fail_is_not_tried_again(remote, waits):
 
 @pytest.mark.parametrize("ask", ["open", "attempt"])
 def test_a_trial_that_leads_to_a_host_that_fails_keeps_nobody_from_the_remote(remote, ask):
-    now = [0.0]
-    status = RemoteHealth(remote.url, lambda: now[0])
+    clock = Clock(0.0)
+    status = RemoteHealth(remote.url, clock)
     client = UpstreamClient(remote.url, ClientOptions(timeout=WAIT_S), status)
     for host in ("", "cdn:443"):
         error = UpstreamUnavailable("It does not answer.")
         error.host, error.is_unreachable = host, True
         status.note_failure(error)
-        now[0] += 39
+        clock.jump(39)
     to_cdn = {"Location": "https://cdn:443/x"}
     remote.faults.append(Fault("/x", status=307, headers=to_cdn))
     client.targets = Targets(remote.url, allow_private=True)
