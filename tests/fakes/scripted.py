@@ -91,6 +91,10 @@ class Scripted:
         """The requests with this in ``METHOD target``."""
         return [each for each in self.log if text in f"{each.method} {each.target}"]
 
+    def paths(self, beginning: str = "/") -> list[str]:
+        """The paths of all requests that begin so."""
+        return [each.path for each in self.log if each.path.startswith(beginning)]
+
 
 class _Handler(BaseHTTPRequestHandler):
     script: Scripted

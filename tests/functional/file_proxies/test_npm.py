@@ -7,14 +7,13 @@ import json
 
 import pytest
 
+from repoman.clocks import DAY_S
 from repoman.errors import UpstreamUnavailable
 from repoman.security.rights_records import Role
-from repoman.testing import Clock, HttpClient, RepomanFactory
 from repoman_npm import plugin
 from repoman_npm.routes import audits
 from tests.clock import wait_until
-from tests.fakes.scripted import Scripted, reply
-from tests.functional.docker_proxy.proxies import DAY
+from tests.fakes.scripted import reply
 
 SHORT = "application/vnd.npm.install-v1+json"
 DATA = b"a tarball" * 1000
@@ -29,11 +28,8 @@ class Registry:
         self.packages = {"demo": {"1.0.0": DATA}, "@acme/lib": {"1.0.0": DATA}}
         self.dist = {}
         self.tag = '"one"'
-        self.instead = None
 
     def __call__(self, asked):
-        if self.instead is not None:
-            return self.instead(asked)
         name = asked.path[1:].replace("%2f", "/")
         if asked.method == "POST":
             sent = json.loads(asked.body)
@@ -77,39 +73,13 @@ class Registry:
 
 
 @pytest.fixture
-def registry():
+def plugins():
+    return {"npm": plugin}
+
+
+@pytest.fixture
+def remote():
     return Registry()
-
-
-@pytest.fixture
-def server(registry):
-    server = Scripted(registry)
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def repoman(tmp_path, clock, server):
-    factory = RepomanFactory(tmp_path)
-    repoman = factory({"npm": plugin}, clock)
-    http = {"timeout": 5, "retries": 0, "auto_block": False}
-    proxy = {"remote_url": server.url}
-    repoman.repositories.create("mirror", "npm-proxy", {"proxy": proxy, "http_client": http})
-    repoman.repositories.create("own", "npm-hosted", {})
-    members = {"members": ["own", "mirror"], "writable_member": "own"}
-    repoman.repositories.create("all", "npm-group", {"group": members})
-    yield repoman
-    factory.stop()
-
-
-@pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)
 
 
 @pytest.fixture
@@ -154,10 +124,6 @@ def publish(client):
     return send
 
 
-def asked(server, beginning="/"):
-    return [each.path for each in server.log if each.path.startswith(beginning)]
-
-
 # Proxies ------------------------------------------------------------------------------------------
 
 
@@ -175,7 +141,7 @@ def test_one_request_serves_both_forms_and_addresses_lead_here(packument, server
         tarball = each.json["versions"]["1.0.0"]["dist"]["tarball"]
         assert tarball == f"http://localhost{URL}/{name}/-/{file}"
     assert first.json["dist-tags"] == {"latest": "1.0.0"}
-    assert asked(server) == [f"/{name.replace('/', '%2f')}"]
+    assert server.paths() == [f"/{name.replace('/', '%2f')}"]
 
 
 def test_addresses_have_the_host_that_was_asked(client, packument):
@@ -190,9 +156,9 @@ def test_a_tarball_is_fetched_by_its_packument_and_kept(client, server, clock, n
     file = f"{URL}/{name}/-/{name.rpartition('/')[2]}-1.0.0.tgz"
     assert client.get(file).data == DATA  # as a lock file has it: nobody has asked for more
     wait_until(lambda: client.head(file).headers["X-Repoman-Cache"] == "HIT", what="the copy")
-    clock.jump(30 * DAY)
+    clock.jump(30 * DAY_S)
     assert client.get(file).data == DATA
-    assert len(asked(server, "/files/")) == 1
+    assert len(server.paths("/files/")) == 1
 
 
 def test_what_was_rendered_before_is_not_parsed_again(packument, monkeypatch, repoman):
@@ -202,20 +168,20 @@ def test_what_was_rendered_before_is_not_parsed_again(packument, monkeypatch, re
     assert packument().data == first.data
 
 
-def test_a_packument_over_age_is_checked_with_its_validators(packument, registry, clock):
+def test_a_packument_over_age_is_checked_with_its_validators(packument, remote, clock):
     packument()
-    clock.jump(2 * DAY)
+    clock.jump(2 * DAY_S)
     assert packument().headers["X-Repoman-Cache"] == "REVALIDATED"
-    registry.packages["demo"]["1.1.0"], registry.tag = b"more", '"two"'
-    clock.jump(2 * DAY)
+    remote.packages["demo"]["1.1.0"], remote.tag = b"more", '"two"'
+    clock.jump(2 * DAY_S)
     assert list(packument().json["versions"]) == ["1.0.0", "1.1.0"]
 
 
 def test_a_version_that_the_kept_packument_lacks_is_looked_for_once_more(
-    packument, client, registry, clock
+    packument, client, remote, clock
 ):
     packument()
-    registry.packages["demo"]["1.1.0"], registry.tag = b"more", '"two"'
+    remote.packages["demo"]["1.1.0"], remote.tag = b"more", '"two"'
     clock.jump(120)
     assert client.get(f"{URL}/demo/-/demo-1.1.0.tgz").data == b"more"
 
@@ -223,12 +189,12 @@ def test_a_version_that_the_kept_packument_lacks_is_looked_for_once_more(
 def test_what_is_not_there_is_asked_for_once(packument, server):
     for _ in range(3):
         assert packument("none", status=404).json["error"]
-    assert asked(server) == ["/none"]
+    assert server.paths() == ["/none"]
 
 
 @pytest.mark.parametrize("dist", [{"integrity": "sha512-AAAA"}, {"integrity": "", "shasum": "00"}])
-def test_a_wrong_digest_reaches_nobody_whole(client, registry, dist):
-    registry.dist = dist
+def test_a_wrong_digest_reaches_nobody_whole(client, remote, dist):
+    remote.dist = dist
     try:  # The answer may have begun before the last byte is checked, which then never comes.
         answer = client.get(f"{URL}/demo/-/demo-1.0.0.tgz")
     except UpstreamUnavailable as error:
@@ -237,22 +203,22 @@ def test_a_wrong_digest_reaches_nobody_whole(client, registry, dist):
         assert answer.status_code == 502
 
 
-def test_a_digest_that_is_none_is_an_error_of_the_remote(client, registry):
-    registry.dist = {"integrity": "sha512-%%%"}
+def test_a_digest_that_is_none_is_an_error_of_the_remote(client, remote):
+    remote.dist = {"integrity": "sha512-%%%"}
     answer = client.get(f"{URL}/demo/-/demo-1.0.0.tgz")
     assert (answer.status_code, "a digest" in answer.json["error"]) == (502, True)
 
 
-def test_without_any_digest_the_tarball_is_taken_as_it_comes(client, registry, packument):
-    registry.dist = {"integrity": ""}
+def test_without_any_digest_the_tarball_is_taken_as_it_comes(client, remote, packument):
+    remote.dist = {"integrity": ""}
     assert client.get(f"{URL}/demo/-/demo-1.0.0.tgz").data == DATA
 
 
-def test_old_copies_bridge_a_remote_that_fails(packument, client, registry, clock):
+def test_old_copies_bridge_a_remote_that_fails(packument, client, clock, server):
     packument()
     client.get(f"{URL}/demo/-/demo-1.0.0.tgz")
-    clock.jump(2 * DAY)
-    registry.instead = lambda _: reply(500)
+    clock.jump(2 * DAY_S)
+    server.answer = lambda _: reply(500)
     found = packument()
     assert found.headers["X-Repoman-Cache"] == "STALE"
     assert "110" in found.headers["Warning"]
@@ -271,8 +237,8 @@ def test_old_copies_bridge_a_remote_that_fails(packument, client, registry, cloc
         *(b'{"readme": %s}' % number for number in (b"NaN", b"-Infinity", b"1e999")),
     ],
 )
-def test_what_cannot_be_read_is_an_error_of_the_remote(packument, registry, body):
-    registry.instead = lambda _: reply(200, body, Content_Type="application/json")
+def test_what_cannot_be_read_is_an_error_of_the_remote(packument, body, server):
+    server.answer = lambda _: reply(200, body, Content_Type="application/json")
     assert "cannot be read" in packument(status=502).json["error"]
 
 
@@ -298,7 +264,7 @@ def test_a_name_of_our_own_is_never_looked_for_elsewhere(packument, client, post
     assert list(packument("demo", "all").json["versions"]) == ["0.1.0"]
     assert client.get("/repository/all/demo/-/demo-1.0.0.tgz").status_code == 404
     assert post("all", BULK, {"demo": ["1"]}) == {}
-    assert asked(server) == []
+    assert server.paths() == []
 
 
 @pytest.mark.parametrize("repository", ["own", "all"])
@@ -330,7 +296,7 @@ def test_pinned_names_are_merged_and_the_first_member_wins(packument, client, re
     assert client.get("/repository/all/demo/-/demo-0.1.0.tgz").data == data
 
 
-def test_writes_go_to_the_writable_member(packument, client, publish, server):
+def test_writes_go_to_the_writable_member(packument, client, publish):
     publish("ours", repository="all")
     found = packument("ours", "all", query="?write=true").json
     found["versions"]["1.0.0"]["deprecated"] = "old"
@@ -340,8 +306,8 @@ def test_writes_go_to_the_writable_member(packument, client, publish, server):
     packument("demo", "all", status=404, query="?write=true")
 
 
-def test_a_group_says_what_it_could_not_ask_for(packument, registry, publish):
-    registry.instead = lambda _: reply(500)
+def test_a_group_says_what_it_could_not_ask_for(packument, publish, server):
+    server.answer = lambda _: reply(500)
     publish("ours")
     assert packument("ours", "all").json["versions"]
     assert packument("demo", "all", status=502)
@@ -406,34 +372,34 @@ def test_who_may_read_nothing_asks_no_remote(client, repoman, server):
     assert server.log == []
 
 
-def test_a_search_survives_what_a_remote_says(client, registry, publish):
+def test_a_search_survives_what_a_remote_says(client, publish, server):
     publish("ours")
     for body in (b"[" * 100_000, b'{"objects": [{"package": {"name": "\\ud800"}}]}', b"[1e999]"):
-        registry.instead = lambda _, body=body: reply(200, body)
+        server.answer = lambda _, body=body: reply(200, body)
         found = client.get("/repository/all/-/v1/search?text=").json["objects"]
         assert [each["package"]["name"] for each in found] == ["ours"]
 
 
-def test_an_audit_fails_if_no_remote_answers(client, registry):
-    registry.instead = lambda _: reply(500)
+def test_an_audit_fails_if_no_remote_answers(client, server):
+    server.answer = lambda _: reply(500)
     path = f"/repository/all/{BULK}"
     assert client.request("POST", path, data=b'{"demo": ["1.0.0"]}').status_code == 502
     answer = client.get("/repository/all/-/v1/search?text=demo")
     assert (answer.status_code, answer.json["objects"]) == (200, [])
 
 
-def test_keys_are_passed_on(client, registry):
-    registry.instead = lambda _: reply(200, {"keys": []})
+def test_keys_are_passed_on(client, server):
+    server.answer = lambda _: reply(200, {"keys": []})
     assert client.get("/repository/all/-/npm/v1/keys").json == {"keys": []}
     assert client.get("/repository/own/-/npm/v1/keys").status_code == 404
 
 
-def test_a_remote_that_fails_hides_no_keys_of_the_next(client, repoman, registry):
+def test_a_remote_that_fails_hides_no_keys_of_the_next(client, repoman, server):
     proxy = {"remote_url": "http://127.0.0.1:9"}
     http = {"timeout": 1, "retries": 0, "auto_block": False}
     repoman.repositories.create("broken", "npm-proxy", {"proxy": proxy, "http_client": http})
     group = {"members": ["broken", "mirror"]}
     repoman.repositories.create("both", "npm-group", {"group": group})
-    registry.instead = lambda _: reply(200, {"keys": []})
+    server.answer = lambda _: reply(200, {"keys": []})
     assert client.get("/repository/both/-/npm/v1/keys").json == {"keys": []}
     assert client.get("/repository/broken/-/npm/v1/keys").status_code == 502

@@ -6,12 +6,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from repoman.clocks import DAY_S
 from repoman.errors import UpstreamUnavailable
-from repoman.testing import Clock, HttpClient, RepomanFactory
 from repoman_maven2 import plugin
 from tests.clock import wait_until
-from tests.fakes.scripted import Scripted, reply
-from tests.functional.docker_proxy.proxies import DAY
+from tests.fakes.scripted import reply
 
 URL = "/repository/mirror"
 LIB = "org/acme/lib"
@@ -53,11 +52,8 @@ class Directory:
     def __init__(self):
         self.files = {JAR: DATA, f"{LIB}/maven-metadata.xml": make_metadata("0.9", "1.0")}
         self.lies = {}
-        self.instead = None
 
     def __call__(self, asked):
-        if self.instead is not None:
-            return self.instead(asked)
         path = asked.path.removeprefix("/")
         if path in self.lies:
             return reply(200, self.lies[path])
@@ -69,41 +65,13 @@ class Directory:
 
 
 @pytest.fixture
+def plugins():
+    return {"maven2": plugin}
+
+
+@pytest.fixture
 def remote():
     return Directory()
-
-
-@pytest.fixture
-def server(remote):
-    server = Scripted(remote)
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def repoman(tmp_path, clock, server):
-    factory = RepomanFactory(tmp_path)
-    repoman = factory({"maven2": plugin}, clock)
-    http = {"timeout": 5, "retries": 0, "auto_block": False}
-    proxy = {"remote_url": server.url}
-    create = repoman.repositories.create
-    create("mirror", "maven2-proxy", {"proxy": proxy, "http_client": http})
-    create("own", "maven2-hosted", {})
-    create(
-        "all", "maven2-group", {"group": {"members": ["own", "mirror"], "writable_member": "own"}}
-    )
-    yield repoman
-    factory.stop()
-
-
-@pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)
 
 
 @pytest.fixture
@@ -118,10 +86,6 @@ def metadata(client):
     return read
 
 
-def asked(server, beginning="/"):
-    return [each.path for each in server.log if each.path.startswith(beginning)]
-
-
 def texts(root, path=VERSIONS):
     return [each.text for each in root.iterfind(path)]
 
@@ -132,12 +96,12 @@ def test_a_file_is_fetched_once_and_compared_with_its_checksum(client, server):
         found = client.get(f"{URL}/{JAR}.{algorithm}").text
         assert found == hashlib.new(algorithm, DATA).hexdigest()
     assert client.get(f"{URL}/{JAR}").data == DATA
-    assert asked(server) == [f"/{JAR}.sha1", f"/{JAR}"]
+    assert server.paths() == [f"/{JAR}.sha1", f"/{JAR}"]
 
 
 def test_a_checksum_that_is_asked_for_first_fetches_the_file(client, server):
     assert client.get(f"{URL}/{JAR}.sha1").text == hashlib.sha1(DATA).hexdigest()
-    assert asked(server) == [f"/{JAR}.sha1", f"/{JAR}"]
+    assert server.paths() == [f"/{JAR}.sha1", f"/{JAR}"]
 
 
 def test_a_wrong_file_reaches_nobody_whole(client, remote, caplog):
@@ -161,23 +125,23 @@ def test_releases_are_kept_and_snapshots_checked(client, remote, server, clock):
         url = f"{URL}/{path}"
         wait_until(lambda url=url: client.head(url).headers["X-Repoman-Cache"] == "HIT", what=url)
     remote.files[jar] = remote.files[JAR] = b"two"
-    clock.jump(30 * DAY)
+    clock.jump(30 * DAY_S)
     assert client.get(f"{URL}/{JAR}").data == DATA
     # The download may have to end first, though what it has stored is there.
     wait_until(lambda: client.get(f"{URL}/{jar}").data == b"two", what="the new snapshot")
-    assert len(asked(server, f"/{JAR}")) == 2
+    assert len(server.paths(f"/{JAR}")) == 2
 
 
-def test_metadata_is_fetched_again_once_it_is_old(metadata, remote, clock):
+def test_metadata_is_fetched_again_once_it_is_old(metadata, remote, clock, server):
     root = metadata()
     assert texts(root) == ["0.9", "1.0"]
     assert root.findtext("versioning/latest") == "1.0"
     remote.files[f"{LIB}/maven-metadata.xml"] = make_metadata("0.9", "1.0", "1.1")
     assert texts(metadata()) == ["0.9", "1.0"]
-    clock.jump(2 * DAY)
+    clock.jump(2 * DAY_S)
     assert texts(metadata()) == ["0.9", "1.0", "1.1"]
-    clock.jump(2 * DAY)
-    remote.instead = lambda _: reply(500)
+    clock.jump(2 * DAY_S)
+    server.answer = lambda _: reply(500)
     assert texts(metadata()) == ["0.9", "1.0", "1.1"]
 
 
@@ -194,7 +158,7 @@ def test_the_policies_keep_the_remote_from_being_asked(client, repoman, server):
     repoman.repositories.create("releases", "maven2-proxy", settings)
     for path in (f"{SNAPSHOT}/maven-metadata.xml", f"{SNAPSHOT}/lib-2.0-SNAPSHOT.jar", "a.txt"):
         assert client.get(f"/repository/releases/{path}").status_code == 404
-    assert asked(server) == []
+    assert server.paths() == []
 
 
 def test_what_is_not_there_is_asked_for_once(client, server):
@@ -202,7 +166,7 @@ def test_what_is_not_there_is_asked_for_once(client, server):
         assert client.get(f"{URL}/{LIB}/9/lib-9.jar").status_code == 404
         assert client.get(f"{URL}/{LIB}/9/lib-9.jar.sha1").status_code == 404
         assert client.get(f"{URL}/org/none/maven-metadata.xml").status_code == 404
-    assert len(asked(server)) == 3
+    assert len(server.paths()) == 3
 
 
 # Groups -------------------------------------------------------------------------------------------
@@ -240,9 +204,9 @@ def test_a_checksum_of_a_client_is_compared_with_what_it_has_stored(client):
     assert client.put(f"/repository/all/{JAR}.sha1", theirs).status_code == 400
 
 
-def test_a_group_says_what_it_could_not_ask_for(client, remote):
+def test_a_group_says_what_it_could_not_ask_for(client, server):
     client.put(f"/repository/all/{LIB}/1.1/lib-1.1.jar", b"ours")
-    remote.instead = lambda _: reply(500)
+    server.answer = lambda _: reply(500)
     answer = client.get(f"/repository/all/{LIB}/maven-metadata.xml")
     assert texts(ElementTree.fromstring(answer.data)) == ["1.1"]
     assert "mirror" in answer.headers["Warning"]

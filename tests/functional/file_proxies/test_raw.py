@@ -9,15 +9,15 @@ from contextlib import closing
 import pytest
 import requests
 
+from repoman.clocks import DAY_S
 from repoman.content import ContentStore
 from repoman.files.format import File
 from repoman.proxy.cache import ProxyCache
 from repoman.repositories.model import check_nothing
-from repoman.testing import ADMIN, Clock, HttpClient, RepomanFactory
+from repoman.testing import ADMIN, HttpClient
 from repoman_raw import plugin
 from tests.clock import WAIT_S, wait_until
-from tests.fakes.scripted import BREAK, Reply, Scripted, reply
-from tests.functional.docker_proxy.proxies import DAY
+from tests.fakes.scripted import BREAK, Reply, reply
 from tests.live import live_server
 
 PATH = "dir/a file.txt"
@@ -31,11 +31,8 @@ class Origin:
     def __init__(self):
         self.data = DATA
         self.headers = {"ETag": '"one"', "Content_Type": "text/plain; charset=utf-8"}
-        self.instead = None
 
     def __call__(self, asked):
-        if self.instead is not None:
-            return self.instead(asked)
         if asked.path != "/files/dir/a%20file.txt":
             return reply(404)
         known = {name.lower(): value for name, value in asked.headers.items()}
@@ -47,27 +44,13 @@ class Origin:
 
 
 @pytest.fixture
-def origin():
+def remote():
     return Origin()
 
 
 @pytest.fixture
-def server(origin):
-    server = Scripted(origin)
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def repoman(tmp_path, clock):
-    factory = RepomanFactory(tmp_path)
-    yield factory({"raw": plugin}, clock)
-    factory.stop()
+def repoman(repoman_factory, clock):
+    return repoman_factory({"raw": plugin}, clock)
 
 
 @pytest.fixture
@@ -132,7 +115,7 @@ def test_a_cached_file_has_the_checksums_of_an_uploaded_one(get, client):
 
 def test_what_has_not_changed_is_not_sent_again(get, server, clock):
     get()
-    clock.jump(2 * DAY)
+    clock.jump(2 * DAY_S)
     again = get()
     assert (again.data, source(again)) == (DATA, "REVALIDATED")
     assert validators(server) == ('"one"', None)
@@ -140,44 +123,44 @@ def test_what_has_not_changed_is_not_sent_again(get, server, clock):
     assert len(server.log) == 2
 
 
-def test_a_date_is_a_validator_too(get, server, clock, origin):
+def test_a_date_is_a_validator_too(get, server, clock, remote):
     date = "Sat, 28 Nov 2026 10:00:00 GMT"
-    origin.headers = {"Last_Modified": date}
+    remote.headers = {"Last_Modified": date}
     assert get().headers["Last-Modified"] == date
-    clock.jump(2 * DAY)
+    clock.jump(2 * DAY_S)
     assert source(get()) == "REVALIDATED"
     assert validators(server) == (None, date)
 
 
-def test_what_has_changed_takes_the_place_of_the_copy(get, server, clock, origin):
+def test_what_has_changed_takes_the_place_of_the_copy(get, server, clock, remote):
     get()
-    clock.jump(2 * DAY)
-    origin.data, origin.headers = b"new", {"ETag": '"two"'}
+    clock.jump(2 * DAY_S)
+    remote.data, remote.headers = b"new", {"ETag": '"two"'}
     assert (get().data, get().data) == (b"new", b"new")
-    clock.jump(2 * DAY)
+    clock.jump(2 * DAY_S)
     assert source(get()) == "REVALIDATED"
     assert validators(server) == ('"two"', None)
 
 
-def test_validators_go_with_the_bytes_they_belong_to(get, server, clock, origin):
+def test_validators_go_with_the_bytes_they_belong_to(get, server, clock, remote):
     get()
-    clock.jump(2 * DAY)
-    origin.data, origin.headers = b"new", {}
+    clock.jump(2 * DAY_S)
+    remote.data, remote.headers = b"new", {}
     get()
-    clock.jump(2 * DAY)
+    clock.jump(2 * DAY_S)
     get()
     assert validators(server) == (None, None)
 
 
-def test_many_readers_are_one_request(client, server, origin):
+def test_many_readers_are_one_request(client, server, remote):
     gate = threading.Event()
 
     def wait(asked):
         assert gate.wait(WAIT_S)
-        origin.instead = None
-        return origin(asked)
+        server.answer = remote
+        return remote(asked)
 
-    origin.instead = wait
+    server.answer = wait
     answers = []
     readers = [
         threading.Thread(target=lambda: answers.append(client.get(URL).data)) for _ in range(8)
@@ -215,11 +198,11 @@ def test_a_download_that_has_just_begun_is_joined(repoman, client, server, monke
     assert len(server.log) == 1
 
 
-def test_a_remote_that_fails_is_bridged_by_the_copy(get, clock, origin):
+def test_a_remote_that_fails_is_bridged_by_the_copy(get, clock, server):
     get()
-    clock.jump(2 * DAY)
+    clock.jump(2 * DAY_S)
     for broken in (lambda _: reply(500), lambda _: BREAK, lambda _: reply(403)):
-        origin.instead = broken
+        server.answer = broken
         answer = get()
         assert (answer.status_code, answer.data, source(answer)) == (200, DATA, "STALE")
         assert answer.headers["Warning"].startswith("110")
@@ -228,8 +211,8 @@ def test_a_remote_that_fails_is_bridged_by_the_copy(get, clock, origin):
 @pytest.mark.parametrize(
     ("instead", "status"), [(lambda _: reply(500), 502), (lambda _: reply(401), 404)]
 )
-def test_without_a_copy_a_failure_is_told(get, origin, instead, status):
-    origin.instead = instead
+def test_without_a_copy_a_failure_is_told(get, instead, status, server):
+    server.answer = instead
     assert get().status_code == status
 
 
@@ -237,33 +220,33 @@ def test_what_the_remote_does_not_have_is_remembered(get, server, clock):
     missing = "/repository/mirror/missing"
     assert [get(missing).status_code for _ in range(2)] == [404, 404]
     assert len(server.log) == 1
-    clock.jump(DAY)
+    clock.jump(DAY_S)
     get(missing)
     assert len(server.log) == 2
 
 
 @pytest.mark.parametrize("follows", [False, True])
-def test_what_the_remote_deletes_stays_or_goes(repoman, make, get, clock, origin, follows):
+def test_what_the_remote_deletes_stays_or_goes(repoman, make, get, clock, remote, follows, server):
     repoman.repositories.update("mirror", {"proxy": {"follow_deletion": follows}})
     get()
-    clock.jump(2 * DAY)
-    origin.instead = lambda _: reply(404)
+    clock.jump(2 * DAY_S)
+    server.answer = lambda _: reply(404)
     assert get().status_code == (404 if follows else 200)
-    origin.instead = None
+    server.answer = remote
     assert get().status_code == (404 if follows else 200)
 
 
 # --- Bodies whose end is to be found -------------------------------------------------------------
 
 
-def test_chunks_have_an_end(get, origin, server):
-    origin.instead = lambda _: Reply(200, DATA, is_chunked=True)
+def test_chunks_have_an_end(get, server):
+    server.answer = lambda _: Reply(200, DATA, is_chunked=True)
     assert (get().data, get().data) == (DATA, DATA)
     assert len(server.log) == 1
 
 
-def test_a_connection_that_ends_is_the_end_where_no_length_was_told(get, origin, server):
-    origin.instead = lambda _: Reply(200, DATA, is_old=True)
+def test_a_connection_that_ends_is_the_end_where_no_length_was_told(get, server):
+    server.answer = lambda _: Reply(200, DATA, is_old=True)
     assert (get().data, get().data) == (DATA, DATA)
     assert len(server.log) == 1
 
@@ -279,34 +262,34 @@ CUT = {
 
 
 @pytest.mark.parametrize("cut", CUT.values(), ids=CUT)
-def test_a_body_that_is_cut_off_is_never_kept(get, origin, client, cut):
-    origin.instead = lambda _: cut
+def test_a_body_that_is_cut_off_is_never_kept(get, remote, client, cut, server):
+    server.answer = lambda _: cut
     try:
         answer = get()
     except Exception:  # noqa: BLE001 - the connection of a client breaks in the middle
         answer = None
     assert answer is None or answer.status_code == 502
-    origin.instead = None
+    server.answer = remote
     assert get().data == DATA
 
 
 @pytest.mark.parametrize("status", [206, 304, 204])
-def test_an_answer_that_was_not_asked_for_is_no_file(get, origin, status):
-    origin.instead = lambda _: reply(status, b"part" if status == 206 else b"")
+def test_an_answer_that_was_not_asked_for_is_no_file(get, remote, status, server):
+    server.answer = lambda _: reply(status, b"part" if status == 206 else b"")
     assert get().status_code == 502
-    origin.instead = None
+    server.answer = remote
     assert get().data == DATA
 
 
-def test_a_changed_file_that_is_cut_off_leaves_the_copy(get, origin, clock):
+def test_a_changed_file_that_is_cut_off_leaves_the_copy(get, clock, server):
     get()
-    clock.jump(2 * DAY)
-    origin.instead = lambda _: CUT["chunks"]
+    clock.jump(2 * DAY_S)
+    server.answer = lambda _: CUT["chunks"]
     answer = get()
     assert (answer.data, source(answer)) == (DATA, "STALE")
 
 
-def test_a_break_is_mended_where_the_etag_is_the_same(get, origin, server):
+def test_a_break_is_mended_where_the_etag_is_the_same(get, server):
     def answer(asked):
         start = int(asked.headers.get("Range", "bytes=0-")[6:-1])
         headers = (("ETag", '"one"'), ("Content-Length", str(len(DATA) - start)))
@@ -315,31 +298,31 @@ def test_a_break_is_mended_where_the_etag_is_the_same(get, origin, server):
         part = ("Content-Range", f"bytes {start}-{len(DATA) - 1}/{len(DATA)}")
         return Reply(206, DATA[start:], (*headers, part))
 
-    origin.instead = answer
+    server.answer = answer
     assert get().data == DATA
     assert [each.headers.get("Range") for each in server.log] == [None, "bytes=5000-"]
 
 
-def test_a_body_that_is_compressed_unasked_is_unpacked(get, origin):
+def test_a_body_that_is_compressed_unasked_is_unpacked(get, server):
     packed = gzip.compress(DATA)
-    origin.instead = lambda _: reply(200, packed, Content_Encoding="gzip", Content_Type="a/b")
+    server.answer = lambda _: reply(200, packed, Content_Encoding="gzip", Content_Type="a/b")
     cold, warm = get(), get()
     assert (cold.data, warm.data) == (DATA, DATA)
     assert warm.headers["Content-Type"] == "a/b"
     assert "Content-Encoding" not in warm.headers
 
 
-def test_a_kill_in_the_middle_leaves_nothing_half(tmp_path, server, origin):
+def test_a_kill_in_the_middle_leaves_nothing_half(tmp_path, server, remote):
     headers = (("Content-Length", str(len(DATA))),)
-    origin.instead = lambda _: Reply(200, DATA[:5000], headers)  # and then nothing
+    server.answer = lambda _: Reply(200, DATA[:5000], headers)  # and then nothing
     with live_server(tmp_path / "live") as live:
-        remote = f"proxy.remote_url={server.url}/files"
-        live.cli("repo", "create", "raw-proxy", "mirror", "--set", remote)
+        setting = f"proxy.remote_url={server.url}/files"
+        live.cli("repo", "create", "raw-proxy", "mirror", "--set", setting)
         url = f"{live.main_url}{URL}"
         with requests.get(url, auth=live.admin, stream=True, timeout=WAIT_S) as answer:
             assert answer.raw.read(4000) == DATA[:4000]
             live.kill()
-        origin.instead = None
+        server.answer = remote
         live.start()
         with closing(sqlite3.connect(live.data / "repoman.db")) as database:
             assert database.execute("SELECT count(*) FROM asset").fetchone() == (0,)
@@ -370,13 +353,13 @@ def test_nothing_can_be_written(client):
     assert client.delete(URL).status_code == 405
 
 
-def test_a_file_that_cannot_be_kept_is_served_all_the_same(get, server, monkeypatch):
+def test_a_file_that_cannot_be_kept_is_served_all_the_same(get, monkeypatch):
     monkeypatch.setattr(ProxyCache, "has_room", lambda _: False)
     assert [source(get()) for _ in range(2)] == ["MISS", "MISS"]
     assert get(headers={"Range": "bytes=10-19"}).data == DATA[10:20]
 
 
-def test_the_cache_can_be_refreshed(repoman, get, server):
+def test_the_cache_can_be_refreshed(repoman, get):
     get()
     remote = repoman.repositories.get("mirror").capabilities.remote
     remote.refresh(PATH)
@@ -386,7 +369,7 @@ def test_the_cache_can_be_refreshed(repoman, get, server):
     assert remote.check().condition == "Remote Available"
 
 
-def test_caches_are_held_to_their_limits(repoman, make, get, origin):
+def test_caches_are_held_to_their_limits(repoman, make, get):
     get()
     assert repoman.proxies.trim_caches() == {}
     repoman.repositories.update("mirror", {"proxy": {"cache_limit": 100}})
@@ -396,7 +379,7 @@ def test_caches_are_held_to_their_limits(repoman, make, get, origin):
     assert source(get()) == "MISS"
 
 
-def test_a_deleted_file_is_fetched_again(repoman, get, server):
+def test_a_deleted_file_is_fetched_again(repoman, get):
     get()
     repoman.repositories.get("mirror").capabilities.delete_asset(PATH, check_nothing)
     assert source(get()) == "MISS"
@@ -405,7 +388,7 @@ def test_a_deleted_file_is_fetched_again(repoman, get, server):
 # --- Groups --------------------------------------------------------------------------------------
 
 
-def test_a_group_reads_from_its_members_and_writes_to_one(repoman, client, get, server):
+def test_a_group_reads_from_its_members_and_writes_to_one(repoman, client, get):
     repoman.repositories.create("own", "raw-hosted", {})
     repoman.repositories.create(
         "all", "raw-group", {"group": {"members": ["own", "mirror"], "writable_member": "own"}}
@@ -434,12 +417,12 @@ def test_a_directory_is_not_found_in_a_repository_of_any_type(repoman, client):
     assert client.delete("/repository/all/dir/").status_code == 404
 
 
-def test_in_read_only_mode_files_are_served_and_not_stored(get, make, repoman, clock, server):
+def test_in_read_only_mode_files_are_served_and_not_stored(get, make, repoman, clock):
     get()
     make("cold")
     repoman.database.freeze("ann")
     assert source(get()) == "HIT"
-    clock.jump(2 * DAY)
+    clock.jump(2 * DAY_S)
     assert get().data == DATA
     url = URL.replace("mirror", "cold")
     for _ in range(2):

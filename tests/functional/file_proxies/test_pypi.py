@@ -6,14 +6,13 @@ from contextlib import suppress
 
 import pytest
 
+from repoman.clocks import DAY_S
 from repoman.errors import UpstreamUnavailable
 from repoman.files.format import NewFile
-from repoman.testing import Clock, HttpClient, RepomanFactory
 from repoman_pypi import plugin
 from repoman_pypi.paths import file_of
 from tests.clock import wait_until
-from tests.fakes.scripted import Scripted, reply
-from tests.functional.docker_proxy.proxies import DAY
+from tests.fakes.scripted import reply
 
 JSON = "application/vnd.pypi.simple.v1+json"
 DATA = b"a wheel" * 1000
@@ -30,11 +29,8 @@ class Index:
         self.lies = {}
         self.is_html = False
         self.tag = '"one"'
-        self.instead = None
 
     def __call__(self, asked):
-        if self.instead is not None:
-            return self.instead(asked)
         if asked.path == "/simple/demo/":
             if asked.headers.get("If-None-Match") == self.tag:
                 return reply(304, ETag=self.tag)
@@ -61,39 +57,13 @@ class Index:
 
 
 @pytest.fixture
-def index():
+def plugins():
+    return {"pypi": plugin}
+
+
+@pytest.fixture
+def remote():
     return Index()
-
-
-@pytest.fixture
-def server(index):
-    server = Scripted(index)
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def repoman(tmp_path, clock, server):
-    factory = RepomanFactory(tmp_path)
-    repoman = factory({"pypi": plugin}, clock)
-    http = {"timeout": 5, "retries": 0, "auto_block": False}
-    proxy = {"remote_url": server.url}
-    repoman.repositories.create("mirror", "pypi-proxy", {"proxy": proxy, "http_client": http})
-    repoman.repositories.create("own", "pypi-hosted", {})
-    members = {"members": ["own", "mirror"], "writable_member": "own"}
-    repoman.repositories.create("all", "pypi-group", {"group": members})
-    yield repoman
-    factory.stop()
-
-
-@pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)
 
 
 @pytest.fixture
@@ -107,59 +77,55 @@ def page(client):
     return read
 
 
-def asked(server, beginning="/"):
-    return [each.path for each in server.log if each.path.startswith(beginning)]
-
-
 def names(answer):
     return [each["filename"] for each in json.loads(answer.data)["files"]]
 
 
 @pytest.mark.parametrize("is_html", [False, True])
-def test_a_page_is_asked_for_once_and_its_links_lead_here(page, client, index, server, is_html):
-    index.is_html = is_html
+def test_a_page_is_asked_for_once_and_its_links_lead_here(page, client, remote, server, is_html):
+    remote.is_html = is_html
     first, again = page(), page()
     assert first.headers["X-Repoman-Cache"] == "MISS"
     assert again.headers["X-Repoman-Cache"] == "HIT"
     assert first.data == again.data
-    assert asked(server) == ["/simple/demo/"]
+    assert server.paths() == ["/simple/demo/"]
     [file] = json.loads(first.data)["files"]
     assert file["url"] == f"../../packages/demo/1.0/{NAME}"
     html = client.get(f"{URL}/simple/demo/")
     assert html.headers["Content-Type"] == "text/html; charset=utf-8"
     assert f"packages/demo/1.0/{NAME}#sha256=" in html.text
-    assert len(asked(server)) == 1
+    assert len(server.paths()) == 1
 
 
 def test_a_file_is_fetched_by_its_page_and_kept(client, server):
     assert client.get(FILE).data == DATA  # as a lock file has it: nobody has asked for the page
     assert client.get(FILE).data == DATA
-    assert asked(server) == ["/simple/demo/", f"/files/{NAME}"]
+    assert server.paths() == ["/simple/demo/", f"/files/{NAME}"]
 
 
 def test_a_file_never_changes_so_the_remote_is_not_asked_again(client, server, clock):
     client.get(FILE)
     wait_until(lambda: client.head(FILE).headers["X-Repoman-Cache"] == "HIT", what="the copy")
-    clock.jump(30 * DAY)
+    clock.jump(30 * DAY_S)
     found = client.get(FILE)
     assert (found.data, found.headers["X-Repoman-Cache"]) == (DATA, "HIT")
-    assert len(asked(server, "/files/")) == 1
+    assert len(server.paths("/files/")) == 1
 
 
-def test_a_page_over_age_is_checked_with_its_validators(page, index, server, clock):
+def test_a_page_over_age_is_checked_with_its_validators(page, remote, clock):
     page()
-    clock.jump(2 * DAY)
+    clock.jump(2 * DAY_S)
     assert page().headers["X-Repoman-Cache"] == "REVALIDATED"
-    index.files["demo-1.1.tar.gz"], index.tag = b"more", '"two"'
-    clock.jump(2 * DAY)
+    remote.files["demo-1.1.tar.gz"], remote.tag = b"more", '"two"'
+    clock.jump(2 * DAY_S)
     found = page()
     assert found.headers["X-Repoman-Cache"] == "MISS"
     assert names(found) == [NAME, "demo-1.1.tar.gz"]
 
 
-def test_a_file_that_the_kept_page_lacks_is_looked_for_once_more(page, client, index, clock):
+def test_a_file_that_the_kept_page_lacks_is_looked_for_once_more(page, client, remote, clock):
     page()
-    index.files["demo-1.1.tar.gz"], index.tag = b"more", '"two"'
+    remote.files["demo-1.1.tar.gz"], remote.tag = b"more", '"two"'
     clock.jump(120)
     assert client.get(f"{URL}/packages/demo/1.1/demo-1.1.tar.gz").data == b"more"
 
@@ -167,24 +133,24 @@ def test_a_file_that_the_kept_page_lacks_is_looked_for_once_more(page, client, i
 def test_what_is_not_there_is_asked_for_once(client, server):
     for _ in range(3):
         assert client.get(f"{URL}/packages/demo/9/demo-9.tar.gz").status_code == 404
-    assert len(asked(server)) <= 2
+    assert len(server.paths()) <= 2
     for _ in range(3):
         assert client.get(f"{URL}/simple/none/").status_code == 404
-    assert len(asked(server, "/simple/none/")) == 1
+    assert len(server.paths("/simple/none/")) == 1
 
 
-def test_a_wrong_digest_reaches_nobody_whole(client, index, caplog):
-    index.lies[NAME] = "0" * 64
+def test_a_wrong_digest_reaches_nobody_whole(client, remote, caplog):
+    remote.lies[NAME] = "0" * 64
     with suppress(UpstreamUnavailable):  # its first bytes may be on their way
         assert client.get(FILE).status_code == 502
     assert "was received with the digest" in caplog.text
 
 
-def test_old_pages_and_files_bridge_a_remote_that_fails(page, client, index, clock):
+def test_old_pages_and_files_bridge_a_remote_that_fails(page, client, clock, server):
     page()
     client.get(FILE)
-    clock.jump(2 * DAY)
-    index.instead = lambda _: reply(500)
+    clock.jump(2 * DAY_S)
+    server.answer = lambda _: reply(500)
     found = page()
     assert (found.headers["X-Repoman-Cache"], names(found)) == ("STALE", [NAME])
     assert "110" in found.headers["Warning"]
@@ -192,18 +158,18 @@ def test_old_pages_and_files_bridge_a_remote_that_fails(page, client, index, clo
     assert client.get(f"{URL}/simple/other/").status_code == 502
 
 
-def test_a_page_that_cannot_be_read_replaces_no_good_one(page, index, clock):
+def test_a_page_that_cannot_be_read_replaces_no_good_one(page, remote, clock, server):
     page()
-    clock.jump(2 * DAY)
-    index.instead = lambda _: reply(200, b"{", Content_Type=JSON)
+    clock.jump(2 * DAY_S)
+    server.answer = lambda _: reply(200, b"{", Content_Type=JSON)
     assert names(page()) == [NAME]
-    index.instead = None
+    server.answer = remote
     assert page().headers["X-Repoman-Cache"] == "REVALIDATED"
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"[" * 50_000, b'{"meta": {"api-version": "2.0"}}'])
-def test_a_page_that_cannot_be_read_is_an_error_of_the_remote(page, index, body):
-    index.instead = lambda _: reply(200, body, Content_Type=JSON)
+def test_a_page_that_cannot_be_read_is_an_error_of_the_remote(page, body, server):
+    server.answer = lambda _: reply(200, body, Content_Type=JSON)
     assert "cannot be read" in page(status=502).text
 
 
@@ -219,11 +185,11 @@ def test_a_name_of_our_own_is_never_looked_for_elsewhere(page, client, repoman, 
     store(repoman, "own", "demo-0.1.tar.gz", b"ours")
     assert names(page("all")) == ["demo-0.1.tar.gz"]
     assert client.get(f"/repository/all/packages/demo/1.0/{NAME}").status_code == 404
-    assert asked(server) == []
+    assert server.paths() == []
 
 
-def test_a_group_says_what_it_could_not_ask_for(page, index, repoman):
-    index.instead = lambda _: reply(500)
+def test_a_group_says_what_it_could_not_ask_for(page, repoman, server):
+    server.answer = lambda _: reply(500)
     store(repoman, "own", "other-0.1.tar.gz", b"ours")
     assert names(page("all", "other")) == ["other-0.1.tar.gz"]
     assert page("all", "demo", status=502)

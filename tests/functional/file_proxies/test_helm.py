@@ -2,17 +2,17 @@
 
 import hashlib
 import json
+from contextlib import suppress
 
 import pytest
 import yaml
 
 from formats.helm.tests.conftest import make_chart
+from repoman.clocks import DAY_S
 from repoman.errors import Unavailable, UpstreamUnavailable
-from repoman.testing import Clock, HttpClient, RepomanFactory
 from repoman_helm import plugin
 from repoman_helm.plugin import INDEX
-from tests.fakes.scripted import Scripted, reply
-from tests.functional.docker_proxy.proxies import DAY
+from tests.fakes.scripted import reply
 
 DATA = make_chart("remote", "1.0.0")
 
@@ -23,11 +23,8 @@ class Museum:
     def __init__(self):
         self.charts = {("remote", "1.0.0"): DATA, ("own", "9.0.0"): make_chart("own", "9.0.0")}
         self.digest = ""
-        self.instead = None
 
     def __call__(self, asked):
-        if self.instead is not None:
-            return self.instead(asked)
         if asked.path == "/index.yaml":
             return reply(200, self.index(), Content_Type="text/plain")
         for (name, version), data in self.charts.items():
@@ -46,40 +43,13 @@ class Museum:
 
 
 @pytest.fixture
-def museum():
+def plugins():
+    return {"helm": plugin}
+
+
+@pytest.fixture
+def remote():
     return Museum()
-
-
-@pytest.fixture
-def server(museum):
-    server = Scripted(museum)
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def repoman(tmp_path, clock, server):
-    factory = RepomanFactory(tmp_path)
-    repoman = factory({"helm": plugin}, clock)
-    http = {"timeout": 5, "retries": 0, "auto_block": False}
-    proxy = {"remote_url": server.url}
-    create = repoman.repositories.create
-    create("mirror", "helm-proxy", {"proxy": proxy, "http_client": http})
-    create("charts", "helm-hosted", {})
-    members = {"members": ["mirror", "charts"], "writable_member": "charts"}
-    create("all", "helm-group", {"group": members})
-    yield repoman
-    factory.stop()
-
-
-@pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)
 
 
 @pytest.fixture
@@ -100,23 +70,24 @@ def publish(client, name, version):
     assert answer.status_code == 201
 
 
-def test_a_chart_is_found_by_the_index_and_compared_with_its_digest(client, museum, server):
+def test_a_chart_is_found_by_the_index_and_compared_with_its_digest(client, server):
     assert client.get("/repository/mirror/remote-1.0.0.tgz").data == DATA
     assert client.get("/repository/mirror/remote-1.0.0.tgz").data == DATA
-    assert [each.path for each in server.log] == ["/index.yaml", "/files/remote-1.0.0.tgz"]
+    assert server.paths() == ["/index.yaml", "/files/remote-1.0.0.tgz"]
     assert client.get("/repository/mirror/remote-2.0.0.tgz").status_code == 404
 
 
-def test_a_wrong_archive_reaches_nobody_whole(client, museum):
-    museum.digest = "0" * 64
-    with pytest.raises(UpstreamUnavailable, match="does not match the digest"):
-        client.get("/repository/mirror/remote-1.0.0.tgz")
+def test_a_wrong_archive_reaches_nobody_whole(client, remote, caplog):
+    remote.digest = "0" * 64
+    with suppress(UpstreamUnavailable):  # its first bytes may be on their way
+        assert client.get("/repository/mirror/remote-1.0.0.tgz").status_code == 502
+    assert "was received with the digest" in caplog.text
 
 
-def test_an_old_index_bridges_a_remote_that_fails(names, client, museum, clock):
+def test_an_old_index_bridges_a_remote_that_fails(names, client, clock, server):
     assert names("mirror") == {"own": ["9.0.0"], "remote": ["1.0.0"]}
-    clock.jump(2 * DAY)
-    museum.instead = lambda _: reply(500)
+    clock.jump(2 * DAY_S)
+    server.answer = lambda _: reply(500)
     assert names("mirror") == {"own": ["9.0.0"], "remote": ["1.0.0"]}
     assert "Warning" in client.get("/repository/mirror/index.yaml").headers
 
@@ -124,8 +95,8 @@ def test_an_old_index_bridges_a_remote_that_fails(names, client, museum, clock):
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"entries: 1", b"entries: {a: *x}", b"{" * 5000, b"a: [", b"\xff\xfe\xff"]
 )
-def test_an_index_that_cannot_be_read_is_an_error_of_the_remote(client, museum, body):
-    museum.instead = lambda _: reply(200, body)
+def test_an_index_that_cannot_be_read_is_an_error_of_the_remote(client, body, server):
+    server.answer = lambda _: reply(200, body)
     assert client.get("/repository/mirror/index.yaml").status_code == 502
 
 
@@ -138,7 +109,7 @@ def test_a_group_lists_no_other_versions_of_a_name_of_our_own(names, client):
 
 
 def test_a_group_lists_no_names_that_are_pinned_elsewhere(names, repoman, client):
-    pins = {"remot*": ["charts"]}
+    pins = {"remot*": ["own"]}
     repoman.repositories.update("all", {"group": {"pins": pins}})
     assert names() == {"own": ["9.0.0"]}
     assert client.get("/repository/all/remote-1.0.0.tgz").status_code == 404
@@ -150,13 +121,13 @@ def test_a_group_without_its_hosted_member_is_not_served(names, repoman, monkeyp
     def fail(_metadata):
         raise Unavailable("The database cannot be used at the moment.")
 
-    monkeypatch.setattr(repoman.repositories.get("charts").service, "document", fail)
+    monkeypatch.setattr(repoman.repositories.get("own").service, "document", fail)
     assert client.get("/repository/all/index.yaml").status_code == 503
 
 
-def test_a_group_says_what_it_could_not_ask_for(client, museum):
+def test_a_group_says_what_it_could_not_ask_for(client, server):
     publish(client, "own", "1.0.0")
-    museum.instead = lambda _: reply(500)
+    server.answer = lambda _: reply(500)
     answer = client.get("/repository/all/index.yaml")
     assert list(json.loads(answer.data)["entries"]) == ["own"]
     assert "mirror" in answer.headers["Warning"]

@@ -6,9 +6,10 @@ import threading
 import pytest
 
 from repoman.errors import Invalid, UpstreamError
-from repoman.testing import HttpClient, RepomanFactory
+from repoman.testing import HttpClient
 from repoman_pypi import plugin
-from tests.fakes.scripted import BREAK, Reply, Scripted, reply, scripted
+from tests.fakes.scripted import BREAK, Reply, reply, scripted
+from tests.functional.file_proxies.conftest import HTTP
 
 JSON = "application/vnd.pypi.simple.v1+json"
 NAME = "demo-1.0.tar.gz"
@@ -40,28 +41,18 @@ def remote():
 
 
 @pytest.fixture
-def server(remote):
-    server = Scripted(remote)
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def make(tmp_path, server):
+def make(repoman_factory, server):
     """Makes a proxy of a path of the remote, and returns a client of it."""
-    factory = RepomanFactory(tmp_path)
 
     def make(path="", **settings):
-        repoman = factory({"pypi": plugin})
-        http = {"timeout": 5, "retries": 0, "auto_block": False}
-        http |= {"username": "amy", "password": "a password"}
+        repoman = repoman_factory({"pypi": plugin})
+        http = {**HTTP, "username": "amy", "password": "a password"}
         proxy = {"remote_url": server.url + path}
         given = {"proxy": proxy, "http_client": http, "pypi": settings}
         repoman.repositories.create("mirror", "pypi-proxy", given)
         return HttpClient(repoman)
 
-    yield make
-    factory.stop()
+    return make
 
 
 @pytest.fixture
@@ -152,7 +143,7 @@ def test_other_addresses_are_an_error_of_the_remote(client, remote, url):
     assert url not in client.get(PAGE).text
 
 
-def test_redirects_of_pages_and_files_are_followed(client, remote, server):
+def test_redirects_of_pages_and_files_are_followed(client, remote):
     remote.answers["/simple/demo/"] = reply(302, Location="/new/demo/")
     remote.answers["/new/demo/"] = page_of("x")
     remote.answers["/new/demo/x"] = reply(301, Location="/files/x")
