@@ -114,10 +114,11 @@ from repoman.files.format import (
     Rendered,
     StoredFile,
     Target,
-    check_path,
+    tag_of,
 )
 from repoman.files.forms import FileUpload, receive_file_document, receive_file_form
 from repoman.files.links import Link, read_links, render_links
+from repoman.files.paths import check_path
 from repoman.files.recipes import files_format, files_recipes
 from repoman.files.rendering import choose_form, render_json
 from repoman.files.service import (
@@ -127,7 +128,6 @@ from repoman.files.service import (
     RemoteQuery,
     takes_uploads,
 )
-from repoman.files.tags import tag_of
 from repoman.graph_records import ContentGraph, FreedBytes, GraphNode, freed_bytes, released_bytes
 from repoman.group.asking import MemberPool, first_found
 from repoman.group.members import Member, Members, readable

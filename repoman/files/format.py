@@ -4,8 +4,7 @@ A format is a few pure functions. The core makes repositories of all types of it
 (:mod:`repoman.files.recipes`), with routes, caches, rights and uploads.
 """
 
-import mimetypes
-import re
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -37,9 +36,7 @@ FILE = "file"  # the kind of the assets of files, and of the components that the
 METADATA = "metadata"  # the kind of the assets of a remote's documents, and of states of packages
 STATES = ".states/"  # In front of the paths of states of packages.
 DOCUMENTS = ".documents/"  # In front of the paths of a remote's documents.
-PATH_MAX_CHARS = 1024  # A longer path is refused.
-# Control characters, and the character that replaces bytes that are not UTF-8.
-_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ufffd]")
+TAG_CHARS = 32  # The length of a tag.
 
 
 def asset_path(kind: str, path: str) -> str:
@@ -155,6 +152,14 @@ class Document:
     def value(self) -> Value:
         """What it says (UpstreamUnavailable: a copy of a remote's document cannot be read)."""
         return self.read()
+
+
+def tag_of(*parts: str) -> str:
+    """Return a text that differs where the parts do, or their order: the tag of a document."""
+    state = hashlib.sha256()
+    for each in parts:
+        state.update(f"{len(each)}:{each}".encode())
+    return state.hexdigest()[:TAG_CHARS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -457,32 +462,3 @@ class FileFormat:
         Then it is that of the repository which takes the changes.
         """
         return False
-
-
-def guess_media_type(path: str) -> str:
-    """Return the media type that the name of a file suggests."""
-    guess, encoding = mimetypes.guess_type(path)
-    if guess is None or encoding is not None:  # app.tar.gz does not have the type of app.tar
-        guess = "application/octet-stream"
-    return guess
-
-
-def check_free(path: str) -> None:
-    """Return if no path of the server's own begins like this one (Invalid)."""
-    if path.startswith((STATES, DOCUMENTS)):
-        raise Invalid(f"Paths such as {path!r} are kept for what the server itself stores.")
-
-
-def check_path(path: str) -> None:
-    """Check the path of a file, relative to the root of its repository.
-
-    Raises:
-        Invalid: the path is not allowed; the message says why.
-    """
-    if len(path) > PATH_MAX_CHARS:
-        raise Invalid(f"The path has {len(path)} characters; at most {PATH_MAX_CHARS} are allowed.")
-    if _FORBIDDEN.search(path):
-        raise Invalid("The path contains a control character or is not UTF-8.")
-    for segment in path.split("/"):
-        if segment in {"", ".", ".."}:
-            raise Invalid(f"The path {path!r} contains the segment {segment!r}.")

@@ -17,8 +17,8 @@ from repoman.files.format import (
     Package,
     StoredFile,
     Value,
+    tag_of,
 )
-from repoman.files.tags import tag_of
 
 NAMES_BATCH = 1000  # Names of packages that are read together.
 FILES_BATCH = 1000  # Files that are read together.

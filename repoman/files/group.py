@@ -13,10 +13,10 @@ from repoman.files.format import (
     Metadata,
     NewFile,
     Value,
+    tag_of,
 )
 from repoman.files.owners import FileMember, FileMembers, Owned, Owners
 from repoman.files.service import Backend, FileRepository, PackageRepository, RemoteQuery
-from repoman.files.tags import tag_of
 from repoman.group.asking import MemberPool
 from repoman.group.members import readable
 from repoman.group.trace import GroupTrace, Question

@@ -19,10 +19,9 @@ from repoman.files.format import (
     FileFormat,
     Metadata,
     NewFile,
-    check_free,
-    guess_media_type,
 )
 from repoman.files.generated import GeneratedDocuments
+from repoman.files.paths import check_free, guess_media_type
 from repoman.files.service import Backend, RemoteQuery
 from repoman.http.content import Content
 from repoman.proxy.cached_files import checked_media_type

@@ -12,8 +12,7 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from repoman.caching import LruCache
-from repoman.files.format import Document, FileFormat, Metadata, Rendered
-from repoman.files.tags import tag_of
+from repoman.files.format import Document, FileFormat, Metadata, Rendered, tag_of
 from repoman.http.compression import compressed, offer
 
 

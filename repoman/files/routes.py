@@ -16,9 +16,8 @@ from repoman.files.format import (
     Metadata,
     NewFile,
     Target,
-    check_free,
-    guess_media_type,
 )
+from repoman.files.paths import check_free, guess_media_type
 from repoman.files.rendering import Renderer
 from repoman.files.service import FileRepository
 from repoman.http.body import read_body, receive_body

@@ -1,8 +1,8 @@
 """JSON documents with files in base64, which go to sinks of their own while they arrive.
 
-As in CouchDB, the object ``_attachments`` of a document has an object for each file, by its name,
-whose ``data`` is the file in base64. Only the rest
-of the document is kept in memory, with the texts of those that are not asked for.
+As in CouchDB, a document has an object ``_attachments``, and in it an object for each file, by its
+name, whose ``data`` is the file in base64. Files that the caller asks for go to their sinks; the
+rest of the document is kept in memory, with the data of all others as texts.
 """
 
 import binascii

@@ -2,7 +2,7 @@
 
 import pytest
 
-from repoman.files.format import PATH_MAX_CHARS, check_path
+from repoman.files.paths import PATH_MAX_CHARS, check_path
 from repoman.plugin import Invalid
 
 GOOD = [
