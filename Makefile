@@ -113,16 +113,19 @@ endef
 .PHONY: programs
 programs: $(BIN)/docker-registry
 	$(call debian,for each in $(PROGRAMS); do PATH=$$PATH:/usr/sbin command -v $$each || exit 1; done,$(PACKAGES))
-	@$(MAKE) --keep-going python-programs $(VENV)/npm/clients.stamp \
-		|| echo "Some clients cannot be installed here; their tests are skipped." >&2
+	@$(MAKE) --keep-going $(CLIENTS) || for each in $(CLIENTS); do test -e $$each \
+		|| echo "$$(dirname $$each) cannot be installed here; tests that need it are skipped." >&2; done
 
 # Clients of indexes of Python packages, other servers of them, and real packages for these.
 PYTHON_CLIENTS := pip uv twine poetry
 PYTHON_INDEXES := devpi-server pypiserver
 PYTHON_PACKAGES := requests flask rich attrs packaging python-dateutil tomli platformdirs pluggy
 
+PYTHON_PROGRAMS := $(addprefix $(VENV)/python-,$(addsuffix /complete,clients indexes packages))
+CLIENTS := $(PYTHON_PROGRAMS) $(VENV)/npm/clients.stamp
+
 .PHONY: python-programs
-python-programs: $(addprefix $(VENV)/python-,$(addsuffix /complete,clients indexes packages))
+python-programs: $(PYTHON_PROGRAMS)
 
 $(VENV)/python-clients/complete: | $(BIN)/python
 	$(PYTHON) -m venv $(@D)
@@ -146,11 +149,13 @@ $(BIN)/docker-registry: | $(BIN)/python
 	dpkg-deb --fsys-tarfile $(VENV)/debian/docker-registry_*.deb | tar -xO ./usr/bin/docker-registry > $@.part
 	chmod +x $@.part && mv $@.part $@
 
-# Clients of npm repositories, and Verdaccio. Their scripts would download more.
+# Clients of npm repositories, and Verdaccio. Their scripts would download more. Where no registry
+# can be reached, this ends within half a minute; by default it would be several.
 $(VENV)/npm/clients.stamp: tests/npm/package.json | $(BIN)/python
 	$(call debian,command -v node && command -v npm,nodejs npm)
 	@mkdir -p $(@D) && cp $^ $(@D)/
-	npm install --prefix $(@D) --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel error
+	npm install --prefix $(@D) --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel error \
+		--fetch-retry-mintimeout 1000 --fetch-retry-maxtimeout 3000
 	@touch $@
 
 $(BIN)/python:
