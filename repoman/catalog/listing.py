@@ -99,9 +99,10 @@ def read_page(
 def read_first(listing: Listing, budget: int) -> Iterator[Row]:
     """Yield the rows of a list from its beginning on, as many as the budget allows to examine."""
     rows = _rows(listing, None)
-    while budget > 0 and (chunk := list(islice(rows, CHUNK_ROWS))):
+    left = -(-budget // listing.row_cost)
+    while chunk := list(islice(rows, min(CHUNK_ROWS, left))):
         yield from listing.judge(chunk)
-        budget -= len(chunk) * listing.row_cost
+        left -= len(chunk)
 
 
 def _rows(listing: Listing, after: Values | None) -> Iterator[Row]:

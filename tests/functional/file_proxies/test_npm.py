@@ -324,6 +324,21 @@ def test_a_group_finds_its_own_first_and_each_once(client, publish):
     assert found == [("demo", "3.0.0"), ("ours", "1.0.0"), ("@acme/lib", "1.0.0")]
 
 
+def test_a_search_reads_no_more_than_it_tells(client, publish, repoman, server, monkeypatch):
+    for number in range(5):
+        publish(f"ours-{number}")
+    service, read = repoman.repositories.get("own").service, []
+    document = service.document
+    monkeypatch.setattr(service, "document", lambda of: read.append(of.key) or document(of))
+    answer = client.get("/repository/all/-/v1/search?text=ours&from=1&size=2").json
+    found = [each["package"]["name"] for each in answer["objects"]]
+    assert found == ["ours-1", "ours-2"] == read[1:]
+    assert asked(server) == []
+    client.get("/repository/all/-/v1/search?text=ours&from=4&size=2")
+    assert read[4:] == ["ours-4"]
+    assert len(asked(server)) == 1
+
+
 def test_an_audit_is_passed_on_without_names_of_our_own(post, publish, server):
     publish("ours")
     sent = {"ours": ["1.0.0"], "demo": ["1.0.0"]}

@@ -114,7 +114,6 @@ def test_versions_are_those_that_may_be_browsed(site):
 
 def test_of_too_many_versions_the_newest_count(site, monkeypatch):
     settings = site.repoman.contents._catalog._settings
-    narrow = settings.model_copy(update={"versions_limit": 1})
+    narrow = settings.model_copy(update={"versions_limit": 2})
     monkeypatch.setattr(site.repoman.contents._catalog, "_settings", narrow)
-    monkeypatch.setattr("repoman.catalog.listing.CHUNK_ROWS", 2)
     assert [each for each, _ in versions(site, "")] == ["10.0", "2.0"]

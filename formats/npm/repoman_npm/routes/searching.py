@@ -1,7 +1,9 @@
 """The search of npm: names of packages that are hosted, and what remotes find."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,6 +27,9 @@ from repoman_npm.routes.remotes import Serves, backends, serves_of
 ALL = Metadata("-/all")  # The names of all packages of a hosted repository.
 SIZE, SIZE_MAX, FROM_MAX = 20, 250, 1000
 
+Describe = Callable[[], list[dict[str, Any]]]
+"""Returns what is told of a package that was found."""
+
 
 def add_routes(blueprint: Blueprint) -> None:
     """Add the route."""
@@ -34,7 +39,8 @@ def add_routes(blueprint: Blueprint) -> None:
 def search() -> Any:
     """Return packages that the visitor may read, those of the first backend first."""
     size, start = _number("size", SIZE, SIZE_MAX), _number("from", 0, FROM_MAX)
-    text, found = request.args.get("text", "").strip(), {}
+    text = request.args.get("text", "").strip()
+    found: dict[str, Describe] = {}
     may = current_security().authorizer.name_filter(
         current_actor(), current_ref(), READING, lambda name: f"/{name}"
     )
@@ -44,51 +50,48 @@ def search() -> Any:
         def sees(name: str, serves: Serves = served) -> bool:
             return name not in found and (may is None or may(name)) and serves(name)
 
-        for each in _found_in(backend.service, text, sees, size + start):
-            found[each["package"]["name"]] = each
-    objects = list(found.values())[start : start + size]
+        if wanted := start + size - len(found):
+            found.update(islice(_found_in(backend.service, text, sees, start + size), wanted))
+    objects = [each for describe in islice(found.values(), start, None) for each in describe()]
     now = f"{datetime.now(UTC):%a %b %d %Y %H:%M:%S GMT+0000 (UTC)}"
     return jsonify(objects=objects, total=len(found), time=now)
 
 
 def _found_in(
     service: FileRepository, text: str, sees: Serves, limit: int
-) -> Iterator[dict[str, Any]]:
-    """Yield what one backend finds; a remote that fails has nothing."""
+) -> Iterator[tuple[str, Describe]]:
+    """Yield the names that one backend finds; a remote that fails has nothing."""
     try:
         query = urlencode({"text": text, "size": min(limit, SIZE_MAX)})
         body = service.ask_remote(RemoteQuery(f"-/v1/search?{query}"))
         if body is None:
-            yield from _hosted(service, text, sees, limit)
+            yield from _hosted(service, text, sees)
             return
         for each in read_json(body)["objects"]:
             if isinstance(name := each["package"]["name"], str) and sees(name):
-                yield each
+                yield name, partial(list, [each])
     except (RepomanError, ValueError, KeyError, TypeError):
         return
 
 
-def _hosted(
-    service: FileRepository, text: str, sees: Serves, limit: int
-) -> Iterator[dict[str, Any]]:
+def _hosted(service: FileRepository, text: str, sees: Serves) -> Iterator[tuple[str, Describe]]:
     words = [each for each in text.lower().split() if ":" not in each]
     scopes = [f"@{each[6:].lstrip('@')}/" for each in text.split() if each.startswith("scope:")]
-    names = (
-        name
-        for name in service.document(ALL).value
-        if all(word in name.lower() for word in words)
-        and (not scopes or name.startswith(tuple(scopes)))
-    )
-    count = 0
-    for name in names:
-        if sees(name):
-            try:
-                yield _object(service.document(Metadata(name, name)).value)
-            except NotFound:  # deleted meanwhile
-                continue
-            count += 1
-            if count == limit:
-                return
+    for name in service.document(ALL).value:
+        if (
+            all(word in name.lower() for word in words)
+            and (not scopes or name.startswith(tuple(scopes)))
+            and sees(name)
+        ):
+            yield name, partial(_describe, service, name)
+
+
+def _describe(service: FileRepository, name: str) -> list[dict[str, Any]]:
+    """Return what is told of a hosted package; nothing if it was deleted meanwhile."""
+    try:
+        return [_object(service.document(Metadata(name, name)).value)]
+    except NotFound:
+        return []
 
 
 def _object(packument: dict[str, Any]) -> dict[str, Any]:
