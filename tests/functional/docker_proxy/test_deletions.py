@@ -49,21 +49,22 @@ def test_an_image_goes_in_short_transactions_and_those_below_it_stay(
     sizes = []
 
     def counted(real):
-        def count(self, paths, audit):
+        def count(self, paths, *audit):
             paths = list(paths)
             sizes.append(len(paths))
-            return real(self, paths, audit)
+            return real(self, paths, *audit)
 
         return count
 
     for name in ("delete_assets", "trash_assets"):
         monkeypatch.setattr(ContentStore, name, counted(getattr(ContentStore, name)))
-    monkeypatch.setattr(deletion, "BATCH_ASSETS", 2)
+    for each in ("BATCH_ASSETS", "BATCH_MANIFESTS"):
+        monkeypatch.setattr(deletion, each, 2)
     for tag in range(5):
         hosted.push(NAME, f"more-{tag}", make_image())
     delete(hosted).delete_component(image(NAME))
     assert max(sizes) == 2
-    assert sum(sizes) == 7 + 6
+    assert sum(sizes) == 7 + 2 * 6  # each manifest with the chain that it may have
     assert hosted.get(f"{NAME}/tags/list").code == "NAME_UNKNOWN"
     assert hosted.get(f"{NAME}/manifests/{pushed.digest}").code == "MANIFEST_UNKNOWN"
     assert hosted.pull(f"{NAME}/below", "1") == pushed.manifest
