@@ -55,6 +55,7 @@ class FileBlobStore:
         self._uploads = directory / "uploads"
         self._blobs = directory / CANONICAL
         self._quarantine = directory / QUARANTINE
+        self._kept_open: set[str] = set()
 
     def __str__(self) -> str:
         return str(self._directory)
@@ -130,7 +131,7 @@ class FileBlobStore:
     def open_writer(self, writer_id: str, algorithms: tuple[str, ...] = ()) -> FileBlobWriter:
         """See :meth:`repoman.blobs.store.BlobStore.open_writer`."""
         path = f"{self._uploads}/{writer_id}"
-        return FileBlobWriter(path, self._place, algorithms, self.min_free)
+        return FileBlobWriter(path, self._place, algorithms, self.min_free, self._kept_open)
 
     def written_at(self, writer_id: str) -> float | None:
         """See :meth:`repoman.blobs.store.BlobStore.written_at`."""

@@ -7,7 +7,8 @@ are not on the disk. On network file systems even a full disk may be reported by
 the one whose bytes were lost. So nothing is tried again on the same file; the client starts over.
 
 A descriptor opened later may never learn of the failure, since the kernel forgets it with the last
-reference to the file. So a file is synced before it is closed, and a pause may fail.
+reference to the file. So a file is synced before it is closed, and a pause may fail. A small file
+stays open between two requests instead, and is synced when it is committed.
 """
 
 import hashlib
@@ -25,6 +26,8 @@ from repoman.waiting import blocking
 READ_CHUNK = 1 << 20  # Bytes read at a time when a digest is computed from the file.
 WRITEBACK = 1 << 25  # Bytes after which the system is to write to the disk what it still holds.
 LOOK_BYTES = 1 << 20  # Bytes after which is looked again whether enough of the disk is free.
+KEPT_OPEN = 100  # Files of a store that stay open between two requests at most.
+KEPT_OPEN_BYTES = 1 << 20  # The size of such a file at most: its fsync is short.
 
 
 class FileBlobWriter:
@@ -35,6 +38,7 @@ class FileBlobWriter:
     Args:
         path: of the file.
         place: returns the directory and the path of the blob with a digest.
+        kept_open: paths of the files of the store that stay open between two requests.
     """
 
     def __init__(
@@ -42,9 +46,11 @@ class FileBlobWriter:
         path: str,
         place: Callable[[str], tuple[str, str]],
         algorithms: tuple[str, ...],
-        min_free: MinFree = NOTHING_FREE,
+        min_free: MinFree,
+        kept_open: set[str],
     ) -> None:
         self._min_free = min_free
+        self._kept_open = kept_open
         self._look_at = 0  # From this size on the disk is looked at again.
         self._path = path
         self._directory = path.rpartition("/")[0]
@@ -59,6 +65,11 @@ class FileBlobWriter:
         # The state of a hash cannot be kept on disk: bytes from before a restart are read again.
         self._hashes = {} if self._size else {name: _new_hash(name) for name in names}
 
+    def __del__(self) -> None:
+        # Of an upload that was ended elsewhere while its file was kept open.
+        with suppress(OSError):
+            self._close()
+
     @property
     def size(self) -> int:
         """Bytes written so far."""
@@ -68,6 +79,7 @@ class FileBlobWriter:
         """Compare with what the file system has left."""
         with self._step():
             self._min_free.check(os.statvfs(self._directory), "blob store", size)
+        self._look_at = self._size + LOOK_BYTES
 
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes to the file and to the hashes."""
@@ -106,7 +118,7 @@ class FileBlobWriter:
         """Rename the file to its digest, durably."""
         digest = self.hexdigest(CANONICAL)
         directory, target = self._place(digest)
-        with self._step():
+        with self._step(), blocking():
             self._finish_file()
             _rename(self._path, target)
             sync_directory(directory)
@@ -114,11 +126,11 @@ class FileBlobWriter:
         return StoredBlob(digest, self._size)
 
     def pause(self) -> None:
-        """Sync the file and close it; the next write opens it again."""
+        """Sync the file and close it, unless it is small; the next write opens it again."""
         if self._has_failed:
             with suppress(OSError):
                 self._close()
-        elif self._fd is not None:
+        elif self._fd is not None and not self._keep_open():
             with self._step():
                 try:
                     self._sync(self._fd)
@@ -160,6 +172,13 @@ class FileBlobWriter:
             self._fd = os.open(self._path, flags, PRIVATE_FILE_MODE)
         return self._fd
 
+    def _keep_open(self) -> bool:
+        """Return whether the file may stay open; a few too many do no harm."""
+        if self._size > KEPT_OPEN_BYTES or len(self._kept_open) >= KEPT_OPEN:
+            return False
+        self._kept_open.add(self._path)
+        return True
+
     def _finish_file(self) -> None:
         """Sync and close the file, unless the last pause did; check that it has all bytes."""
         if self._fd is None and self._is_synced:
@@ -181,6 +200,7 @@ class FileBlobWriter:
     def _close(self) -> None:
         fd, self._fd = self._fd, None
         if fd is not None:
+            self._kept_open.discard(self._path)
             os.close(fd)
 
     def _begin_writeback(self, fd: int) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from repoman.blobs.file_writer import storage_errors
+from repoman.blobs.file_writer import KEPT_OPEN, KEPT_OPEN_BYTES, storage_errors
 from repoman.errors import NotFound, StorageFull, Unavailable
 from tests.disk import file_store, room_for
 
 DATA = bytes(range(256)) * 64
+LARGE = bytes(KEPT_OPEN_BYTES + 1)
 
 
 def files_below(directory):
@@ -62,19 +63,55 @@ def test_a_blob_is_readable_by_the_owner_alone(blobs, tmp_path):
     assert mode & 0o777 == 0o600
 
 
-def test_a_writer_that_waits_holds_no_file(blobs, tmp_path):
-    def open_files():
+@pytest.fixture
+def open_files(tmp_path):
+    """Returns how many files of the blob store this process has open."""
+
+    def count():
         return sum(name.startswith(f"{tmp_path}/blobs/") for name in names_of_open_files())
 
+    return count
+
+
+def test_a_writer_of_a_large_file_that_waits_holds_no_file(blobs, open_files):
     writers = [blobs.open_writer(str(number)) for number in range(5)]
     for writer in writers:
-        writer.write(DATA)
+        writer.write(LARGE)
     assert open_files() == 5
     for writer in writers:
         writer.pause()
     assert open_files() == 0
     writers[0].commit()
     writers[1].cancel()
+    assert open_files() == 0
+
+
+def test_a_small_file_stays_open_until_it_is_synced_once(blobs, open_files, monkeypatch):
+    calls = []
+    monkeypatch.setattr(os, "fsync", note(calls, "fsync"))
+    writer = blobs.open_writer("one")
+    for _ in range(3):
+        writer.write(DATA)
+        writer.pause()
+    assert (calls, open_files()) == ([], 1)
+    writer.commit()
+    assert (calls, open_files()) == (["fsync"] * 2, 0)
+
+
+def test_few_small_files_stay_open_and_none_of_a_writer_that_is_gone(blobs, open_files):
+    writers = [blobs.open_writer(str(number)) for number in range(KEPT_OPEN + 5)]
+    for writer in writers:
+        writer.write(DATA)
+        writer.pause()
+    assert open_files() == KEPT_OPEN
+    writers[0].cancel()
+    writers[1].commit()
+    del writer, writers[2]
+    assert open_files() == KEPT_OPEN - 3
+    writers[-1].write(DATA)
+    writers[-1].pause()
+    assert open_files() == KEPT_OPEN - 2
+    writers.clear()
     assert open_files() == 0
 
 
@@ -130,7 +167,7 @@ def test_whatever_fails_ends_the_writer_though_the_system_succeeds_the_next_time
 ):
     name, nth, run = STEPS[step]
     writer = blobs.open_writer("one")
-    writer.write(DATA)
+    writer.write(LARGE)
     fail_once(monkeypatch, name, number, nth)
     with pytest.raises(StorageFull if number == errno.ENOSPC else Unavailable):
         run(writer)
@@ -148,7 +185,7 @@ def test_whatever_fails_ends_the_writer_though_the_system_succeeds_the_next_time
 def test_bytes_are_on_disk_before_their_file_is_closed(blobs, monkeypatch):
     """A descriptor that is opened later may not learn of a writeback that failed."""
     writer = blobs.open_writer("one")
-    writer.write(DATA)
+    writer.write(LARGE)
     calls = []
     real_fsync, real_close = os.fsync, os.close
     monkeypatch.setattr(os, "fsync", lambda fd: (calls.append("sync"), real_fsync(fd)))
@@ -242,13 +279,19 @@ def test_an_upload_that_another_process_dropped_becomes_no_blob(blobs, tmp_path,
     assert files_below(tmp_path / "blobs") == set()
 
 
-def test_an_upload_that_another_process_dropped_does_not_begin_anew(blobs, tmp_path):
+def store(writer, data):
+    writer.write(data)
+    writer.commit()
+
+
+@pytest.mark.parametrize("data", [DATA, LARGE], ids=["small", "large"])
+def test_an_upload_that_another_process_dropped_does_not_begin_anew(blobs, tmp_path, data):
     writer = blobs.open_writer("one")
-    writer.write(DATA)
+    writer.write(data)
     writer.pause()
     (tmp_path / "blobs/uploads/one").unlink()
     with pytest.raises(NotFound):
-        writer.write(DATA)
+        store(writer, DATA)
     assert files_below(tmp_path / "blobs") == set()
 
 

@@ -9,6 +9,7 @@ import time
 import peewee
 import pytest
 
+from repoman.blobs.file_writer import KEPT_OPEN_BYTES
 from repoman.content import ContentStore, NewAsset
 from repoman.db.models import UploadRecord
 from repoman.errors import Conflict, NotFound, RangeInvalid, StorageFull, Unavailable
@@ -22,6 +23,7 @@ from tests.disk import file_store, room_for
 from tests.statements import executed_statements
 
 DATA = b"0123456789" * 1000
+LARGE = bytes(KEPT_OPEN_BYTES + 1)  # Its file does not stay open between two requests.
 
 
 @pytest.fixture
@@ -308,7 +310,7 @@ def commit_and_forget(sessions, upload, database):
 
 
 def append_more(sessions, upload, _):
-    append(sessions, upload, DATA)
+    append(sessions, upload, LARGE)
 
 
 @pytest.mark.parametrize("way", [append_more, commit_and_forget])
@@ -340,7 +342,7 @@ def test_a_sync_that_fails_after_the_client_has_gone_ends_the_session_too(
 ):
     upload = sessions.create("app", "ann")
     sink = sessions.open_sink(upload)
-    sink.write(DATA)
+    sink.write(LARGE)
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fail)
         sink.close()
@@ -378,7 +380,7 @@ def test_a_failed_session_that_cannot_be_removed_is_gone_all_the_same(
             patch.setattr(os, name, fail)
         patch.setattr(type(database), "transaction", fail_to_write)
         with pytest.raises(Unavailable):
-            append(sessions, upload, DATA)
+            append(sessions, upload, LARGE)
     for again in (
         lambda: sessions.get(upload.id, "app", "ann"),
         lambda: append(sessions, upload, DATA),
