@@ -1,5 +1,6 @@
 """Single files out of uploaded archives, read within bounds: an archive may be made to do harm."""
 
+import os
 import re
 import struct
 import tarfile
@@ -76,6 +77,8 @@ class _BoundedReads:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.tell, self.seekable = file.tell, file.seekable
+        self._size = file.seek(0, os.SEEK_END)
+        file.seek(0)
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Move to a place (_Outside: the archive does not have it)."""
@@ -86,10 +89,11 @@ class _BoundedReads:
 
     def read(self, size: int = -1) -> bytes:
         """Return the next bytes (ValueError: they are too many)."""
-        data = self._file.read(min(size, READ_MAX_BYTES + 1) if size >= 0 else READ_MAX_BYTES + 1)
-        if len(data) > READ_MAX_BYTES:
+        left = max(self._size - self._file.tell(), 0)
+        wanted = left if size < 0 else min(size, left)  # A file allocates all that is asked for.
+        if wanted > READ_MAX_BYTES:
             raise ValueError("its directory is too large")
-        return data
+        return self._file.read(wanted)
 
 
 def read_tar_member(file: BinaryIO, name: str, pattern: re.Pattern[str]) -> bytes:

@@ -1,6 +1,6 @@
 """An HTTP client in process: the whole application, without a socket."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -85,6 +85,10 @@ class HttpClient:
         self._environ = {"REMOTE_ADDR": "127.0.0.1"}
         if connector is not None:
             self._environ[CONNECTOR] = connector_key(connector, "http")
+
+    def wrap(self, wrapper: Callable[[WSGI], WSGI]) -> None:
+        """Send requests to what a wrapper makes of the application."""
+        self._client.application = wrapper(self._client.application)
 
     def request(
         self, method: str, path: str, *, login: bool = True, **options: Any

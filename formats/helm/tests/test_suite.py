@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+from random import Random
 
 from formats.helm.tests.conftest import make_chart
 from repoman.testing import FormatSuite, RemoteFile, Sample
@@ -19,6 +20,10 @@ class TestHelm(FormatSuite):
     def make(self, package, version, content=""):
         data = make_chart(package, version, f"description: about {content or 'nothing'}\n")
         return Sample(f"{package}-{version}.tgz", data, package, version)
+
+    def make_big(self, size):
+        data = make_chart("big", "1.0.0", **{"big/data": Random(0).randbytes(size)})
+        return Sample("big-1.0.0.tgz", data, "big", "1.0.0")
 
     def documents(self, sample):
         return {"index.yaml": f'"{sample.path}"'}

@@ -77,6 +77,10 @@ class FormatTests(Declarations):
         """Return the paths about a file whose answers have an ETag."""
         return [sample.path, *(self.documents(sample) if self.documents_have_tags else ())]
 
+    def paths(self, sample: Sample) -> list[str]:
+        """Return the paths of a file and of its documents."""
+        return [sample.path, *self.documents(sample)]
+
     def is_named(self, client: RepositoryClient, sample: Sample) -> bool:
         """Return whether a file can be read, and whether all documents agree."""
         answer = client.get(sample.path)

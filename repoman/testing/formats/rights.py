@@ -11,6 +11,7 @@ from repoman.testing.factory import ADMIN
 from repoman.testing.formats.base import FormatTests
 from repoman.testing.formats.site import RepositoryClient, Site
 
+REST = "/service/rest/v1"
 REFUSED = (401, 403, 404)
 
 
@@ -88,6 +89,29 @@ class RightsTests(FormatTests):
         assert self.is_named(limited, first)
         assert self.upload(limited, second).status_code in REFUSED
         assert not self.is_named(client, second)
+
+    @pytest.mark.parametrize("type_", ["hosted", "group"])
+    def test_rights_a_selector_shows_one_package_alone(
+        self, site: Site, hosted: str, type_: str
+    ) -> None:
+        mine, other, absent = (self.make(each, "1.0.0") for each in ("mine", "other", "absent"))
+        self.store(site.client(hosted), mine, other)
+        members = {"group": {"members": [hosted]}}
+        name = hosted if type_ == "hosted" else site.create(f"{self.name}-group", members)
+        shown = (mine.path, *self.documents(mine))
+        login = site.user(site.selected(name, shown, "browse", "read"))
+        reader = site.client(name).as_user(login)
+        assert self.is_named(reader, mine)
+        for path, like in zip(self.paths(other), self.paths(absent), strict=True):
+            if path not in shown:
+                refused, unknown = reader.get(path), reader.get(like)
+                assert refused.status_code in REFUSED, path
+                told = refused.text.replace("other", "absent")
+                assert (refused.status_code, told) == (unknown.status_code, unknown.text)
+        listed = site.components(name, login) if type_ == "hosted" else []
+        pages = [site.http.get(f"/browse/{name}", auth=login, follow_redirects=True).text]
+        pages.append(site.rest(f"{REST}/search?repository={name}", auth=login).text)
+        assert not [each for each in (*map(str, listed), *pages) if other.path in each]
 
     def test_rights_every_route_asks_for_some(self, site: Site, hosted: str) -> None:
         self.store(site.client(hosted), self.samples()[0])

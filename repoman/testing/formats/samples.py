@@ -73,6 +73,10 @@ class Declarations:
         """
         raise NotImplementedError
 
+    def make_big(self, size: int) -> Sample:
+        """Return a file of ``size`` bytes at least, which the format does not compress."""
+        return self.make("big", "1.0.0", "x" * size)
+
     def upload(self, client: RepositoryClient, sample: Sample) -> TestResponse:
         """Store a file as clients of the format do, and return the answer."""
         return client.put(sample.path, sample.data)

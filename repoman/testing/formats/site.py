@@ -3,7 +3,7 @@
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from importlib.metadata import entry_points
 from io import BytesIO
@@ -12,8 +12,9 @@ from typing import Any
 from werkzeug.test import EnvironBuilder, TestResponse
 
 from repoman.core import Repoman
+from repoman.http.body import WSGI
 from repoman.plugins import ENTRY_POINTS
-from repoman.security.rights_records import Role
+from repoman.security.rights_records import Role, SelectorRow
 from repoman.testing.client import HttpClient
 from repoman.testing.factory import ADMIN, Clock, RepomanFactory
 
@@ -77,6 +78,10 @@ class RepositoryClient:
         """Send a DELETE."""
         return self.request("DELETE", path, **options)
 
+    def wrap(self, wrapper: Callable[[WSGI], WSGI]) -> None:
+        """Send the requests of this client to what a wrapper makes of the application."""
+        self._client.wrap(wrapper)
+
     def as_user(self, login: tuple[str, str] | None) -> "RepositoryClient":
         """Return a client of somebody else; None: of nobody."""
         other = RepositoryClient(self._client, self._root)
@@ -138,6 +143,15 @@ class Site:
         self.repoman.security.roles.create(Role(name, "", privileges=privileges))
         self.repoman.users.create(name, PASSWORD, [name])
         return name, PASSWORD
+
+    def selected(self, repository: str, paths: Iterable[str], *actions: str) -> str:
+        """Create a privilege for some paths of a repository and return its name."""
+        name = f"selected-{secrets.token_hex(4)}"
+        expression = " or ".join(f'path == "/{each}"' for each in paths)
+        self.repoman.security.selectors.create(SelectorRow(name, expression))
+        properties = {"selector": name, "repository": repository, "actions": list(actions)}
+        self.repoman.security.privileges.create(name, "repository-content-selector", properties)
+        return name
 
     def rest(self, path: str, **options: Any) -> TestResponse:
         """Return the answer of the REST API to a GET."""

@@ -19,9 +19,12 @@ from repoman.testing.formats.absence import AbsenceTests
 from repoman.testing.formats.faces import FaceTests
 from repoman.testing.formats.group import GroupTests
 from repoman.testing.formats.hosted import HostedTests
+from repoman.testing.formats.limits import LimitTests
 from repoman.testing.formats.proxy import ProxyTests
 from repoman.testing.formats.rights import RightsTests
 
 
-class FormatSuite(HostedTests, ProxyTests, GroupTests, RightsTests, FaceTests, AbsenceTests):
+class FormatSuite(
+    HostedTests, LimitTests, ProxyTests, GroupTests, RightsTests, FaceTests, AbsenceTests
+):
     """The contract of a format; see :class:`repoman.testing.formats.samples.Declarations`."""

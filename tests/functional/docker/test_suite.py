@@ -41,12 +41,17 @@ class TestDocker(FormatSuite):
         self.blobs[data] = (config, layer)
         return Sample(f"v2/{package}/manifests/{version}", data, package, version)
 
+    def make_big(self, size):
+        layer = b"x" * size
+        self.blobs[layer] = (layer,)
+        return Sample(f"v2/big/blobs/{digest_of(layer)}", layer, "big")
+
     def upload(self, client, sample):
         for each in self.blobs[sample.data]:
             path = f"v2/{sample.name}/blobs/uploads/?digest={digest_of(each)}"
             options = {"data": each, "content_type": "application/octet-stream"}
             answer = client.post(path, **options)
-            if answer.status_code != 201:
+            if answer.status_code != 201 or each is sample.data:
                 return answer
         return client.put(sample.path, sample.data, content_type=MANIFEST)
 
@@ -61,6 +66,9 @@ class TestDocker(FormatSuite):
         files, tags = {"/v2/": RemoteFile(b"{}", "application/json")}, {}
         for each in samples:
             root = f"/v2/{each.name}"
+            if not each.version:  # a blob alone
+                files[f"/{each.path}"] = RemoteFile(each.data)
+                continue
             tags.setdefault(each.name, []).append(each.version)
             digest = digest_of(each.data)
             manifest = RemoteFile(each.data, MANIFEST, {"Docker-Content-Digest": digest})

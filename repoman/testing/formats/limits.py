@@ -1,0 +1,151 @@
+"""What every format keeps to: the memory that a big file takes, and a disk that is full."""
+
+import errno
+import hashlib
+import os
+import tracemalloc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from repoman.http.body import WSGI, Environ
+from repoman.testing.formats.base import FormatTests
+from repoman.testing.formats.remote import remote_server
+from repoman.testing.formats.site import RepositoryClient, Site
+from repoman.testing.processes import run_in_process
+
+BIG_BYTES = 64 << 20
+MEMORY_BYTES = 8 << 20  # What a request with a file of this size may take.
+BY_DESCRIPTOR = ("write", "fsync")
+BY_PATH = ("open", "rename", "replace", "link")
+
+
+class LimitTests(FormatTests):
+    """Tests of limits."""
+
+    def test_limits_a_big_file_takes_little_memory(self, tmp_path: Path) -> None:
+        assert run_in_process(self.move_a_big_file, tmp_path) == ""
+
+    def move_a_big_file(self, directory: Path) -> None:
+        """Store a big file and read it, from a hosted repository and through a proxy."""
+        site, sample = self.start(directory), self.make_big(BIG_BYTES)
+        assert len(sample.data) >= BIG_BYTES
+        digest = hashlib.sha256(sample.data).hexdigest()
+        client = site.client(site.create(f"{self.name}-hosted"))
+        self.store(client, self.samples()[0])  # What is loaded at the first use is there.
+        meter = Meter(client)
+        answer = self.upload(client, sample)
+        assert answer.status_code < 300, answer.status
+        assert client.get(sample.path).status_code == 200
+        assert meter.sent == digest
+        with remote_server() as remote:
+            remote.files = dict(self.remote([sample]))
+            mirror = site.client(site.proxy(f"{self.name}-proxy", remote.url))
+            meter.watch(mirror)
+            assert mirror.get(sample.path).status_code == 200
+            assert meter.sent == digest
+        assert meter.peak < MEMORY_BYTES, f"{meter.peak} bytes were in use at once"
+
+    def test_limits_a_disk_that_is_full_at_any_step_leaves_nothing_half(
+        self, site: Site, hosted: str, client: RepositoryClient
+    ) -> None:
+        kept, sample, _ = self.samples(hosted)  # Nobody else has these bytes.
+        self.store(client, kept)
+        with full_disk(site.repoman.data / "blobs") as disk:
+            for step in count():
+                disk.fill_at(step)
+                answer = self.upload(client, sample)
+                if not disk.is_full:
+                    break
+                assert 400 <= answer.status_code < 600, (step, answer.status)
+                assert answer.status_code != 500, step
+                assert answer.data, "the client is told why"
+                disk.clear()
+                assert not self.is_named(client, sample), step
+                assert self.is_named(client, kept), step
+                assert site.unfinished() == [], step
+        assert step >= len(("open", "write", "fsync", "rename"))
+        assert answer.status_code < 300, answer.text
+        assert self.is_named(client, sample)
+
+
+class Meter:
+    """Measures the memory that the server allocates while it answers; drops what it sends.
+
+    Attributes:
+        peak: in bytes, of all requests so far.
+        sent: the SHA-256 of the last body.
+    """
+
+    def __init__(self, client: RepositoryClient) -> None:
+        self.peak = 0
+        self.sent = ""
+        self.watch(client)
+
+    def watch(self, client: RepositoryClient) -> None:
+        """Measure what this client asks for as well."""
+        client.wrap(lambda app: partial(self._answer, app))
+
+    def _answer(self, app: WSGI, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        sent = hashlib.sha256()
+        tracemalloc.start()  # The body of the client is there already, so it is not counted.
+        try:
+            for each in app(environ, start_response):
+                sent.update(each)
+            self.peak = max(self.peak, tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+        self.sent = sent.hexdigest()
+        return []
+
+
+class FullDisk:
+    """Refuses calls of the module os that write below a directory, from one of them on.
+
+    Attributes:
+        is_full: whether a call was refused.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = os.path.realpath(root)
+        self.clear()
+
+    def fill_at(self, step: int) -> None:
+        """Take ``step`` calls from now on, and refuse those after them."""
+        self.is_full = False
+        self._left = step
+
+    def clear(self) -> None:
+        """Take all calls."""
+        self.fill_at(1 << 60)
+
+    def call(self, name: str, real: Any, *given: Any, **more: Any) -> Any:
+        """Make a call, or refuse it."""
+        is_writing = name != "open" or given[1] & os.O_CREAT
+        if is_writing and self._is_below(given[0]):
+            self._left -= 1
+            if self._left < 0:
+                self.is_full = True
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(*given, **more)
+
+    def _is_below(self, file: Any) -> bool:
+        path = f"/proc/self/fd/{file}" if isinstance(file, int) else os.fspath(file)
+        return os.path.realpath(path).startswith(self._root)
+
+
+@contextmanager
+def full_disk(root: Path) -> Iterator[FullDisk]:
+    """Return a context in which the disk of a directory can be full."""
+    disk = FullDisk(root)
+    real = {name: getattr(os, name) for name in (*BY_DESCRIPTOR, *BY_PATH)}
+    for name, function in real.items():
+        setattr(os, name, partial(disk.call, name, function))
+    try:
+        yield disk
+    finally:
+        for name, function in real.items():
+            setattr(os, name, function)
