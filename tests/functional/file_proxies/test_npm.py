@@ -282,7 +282,7 @@ def test_a_name_stays_ours_after_the_last_unpublish(
     assert post("all", BULK, {"demo": ["1"]}) == {}
     found = client.get("/repository/all/-/v1/search?text=demo").json["objects"]
     assert "demo" not in [each["package"]["name"] for each in found]
-    assert asked(server, "/demo") == asked(server, "/files") == []
+    assert server.paths("/demo") == server.paths("/files") == []
     repoman.repositories.update("all", {"group": {"pins": {"demo": ["mirror"]}}})
     assert list(packument("demo", "all").json["versions"]) == ["1.0.0"]
 
@@ -333,10 +333,10 @@ def test_a_search_reads_no_more_than_it_tells(client, publish, repoman, server, 
     answer = client.get("/repository/all/-/v1/search?text=ours&from=1&size=2").json
     found = [each["package"]["name"] for each in answer["objects"]]
     assert found == ["ours-1", "ours-2"] == read[1:]
-    assert asked(server) == []
+    assert server.paths() == []
     client.get("/repository/all/-/v1/search?text=ours&from=4&size=2")
     assert read[4:] == ["ours-4"]
-    assert len(asked(server)) == 1
+    assert len(server.paths()) == 1
 
 
 def test_an_audit_is_passed_on_without_names_of_our_own(post, publish, server):
