@@ -81,6 +81,7 @@ class HostedFiles:
             etag=asset.digest,
             last_modified=asset.updated_at,
             headers=self._headers,
+            is_cacheable=True,
             pull=self._content.pull_of(file.path),
             checksums=lambda: self._content.checksums_of(asset),
         )

@@ -79,6 +79,7 @@ class ProxyFiles:
             etag=found.etag,
             last_modified=found.last_modified,
             headers={**self._headers, **found.headers},
+            is_cacheable=found.is_lasting,
             source=found.source.value,
             pull=self._content.pull_of(file.path),
             checksums=found.checksums,

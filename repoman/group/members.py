@@ -237,11 +237,21 @@ class Members(ABC, Generic[Service]):
     def first_content(
         self, members: Iterable[Member[Service]], ask: Callable[[Service], Content]
     ) -> Content:
-        """Return the first content that a member returns; a header names the member."""
-        name, content = self.first(members, ask)
-        # Another member may get it later, or a remote may change: never cache this response.
+        """Return the first content that a member returns; a header names the member.
+
+        A remote that did not have it may have it soon, so what comes after one is not cacheable.
+        """
+        asked: list[Member[Service]] = []
+
+        def ask_next(member: Member[Service]) -> Content:
+            asked.append(member)
+            return ask(member.service)
+
+        named = ((each.repository.name, each) for each in members)
+        name, content = first_found(named, ask_next, self.is_absence)
         headers = {"X-Repoman-Member": name, **content.headers}
-        return replace(content, headers=headers, is_cacheable=False)
+        is_lasting = content.is_cacheable and all(each.is_hosted for each in asked[:-1])
+        return replace(content, headers=headers, is_cacheable=is_lasting)
 
     def collect(
         self, members: Iterable[Member[Service]], ask: Callable[[Member[Service]], Answer]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from http import HTTPStatus
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from flask import Response, request
 from werkzeug.http import http_date, parse_date
@@ -56,7 +56,7 @@ class Content:
         last_modified: seconds since the epoch, or None.
         headers: further response headers.
         is_cacheable: whether the same request gets the same answer until the next write; so
-            nothing may depend on the time or on a remote.
+            nothing may depend on the time of the next seconds, or on a remote.
         source: where it came from, for the access log; empty where there is but one place.
         pull: what of a repository a client has with it, if that is to be noted.
         checksums: returns the digests that are stored with the bytes, by algorithm, in hex.
@@ -152,8 +152,17 @@ def _body(content: Content, start: int, length: int) -> Any:
     if isinstance(file, Stream):
         return _stream(file, start, length)
     file.seek(start)
+    if content.is_cacheable:
+        request.environ[CACHEABLE].reopen = partial(_reopened, content, start)
     wrapper = request.environ.get("wsgi.file_wrapper")
     return wrapper(file, CHUNK) if wrapper is not None else _Pieces(file, length)
+
+
+def _reopened(content: Content, start: int) -> BinaryIO:
+    """Return the file of a body once more, for an answer that is repeated."""
+    file = cast("BinaryIO", content.open())
+    file.seek(start)
+    return file
 
 
 def _stream(stream: Stream, start: int, length: int) -> Any:

@@ -12,7 +12,7 @@ response was made from can have changed.
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import cast
+from typing import BinaryIO, cast
 
 from flask import Request, request
 
@@ -102,6 +102,7 @@ class Validity:
     Attributes:
         note: to be called, with the client's address, whenever it was.
         note_pull: to be called as well, without anything.
+        reopen: returns the body once more, where it is a file (RepomanError: it is not there).
         address: the only one it may be repeated to, if any: the audit log tells from where
             somebody has logged in.
     """
@@ -115,6 +116,7 @@ class Validity:
         "address",
         "note",
         "note_pull",
+        "reopen",
     )
 
     def __init__(self, topics: Topics, read: Dependencies) -> None:
@@ -126,6 +128,7 @@ class Validity:
         self.address: str | None = None
         self.note: Callable[[str], object] = _note_nothing
         self.note_pull: Callable[[], object] = _note_no_pull
+        self.reopen: Callable[[], BinaryIO] | None = None
 
     def settle(self) -> bool:
         """Return whether everything is known that the response was made from, once it is made."""

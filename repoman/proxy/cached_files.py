@@ -25,6 +25,7 @@ from repoman.proxy.response import DecodedBody, encoding_of
 from repoman.proxy.upstream import UpstreamClient
 
 SIZE_TIMEOUT_S = 120.0  # The remote has to begin an answer, and state its length, within this time.
+LASTING_S = 10.0  # No answer is repeated from memory for so long.
 VALIDATOR_MAX_CHARS = 500  # A longer ETag is not remembered.
 OCTET_STREAM = "application/octet-stream"
 STALE = '110 - "Response is Stale"'  # RFC 7234, 5.5.1
@@ -72,7 +73,11 @@ class RemoteFiles:
 
 @dataclass(frozen=True, slots=True)
 class CachedFile:
-    """A file to be served; see :class:`repoman.http.content.Content` for its attributes."""
+    """A file to be served; see :class:`repoman.http.content.Content` for its other attributes.
+
+    Attributes:
+        is_lasting: whether it stays what is served for a while, unless the database changes.
+    """
 
     size: int
     media_type: str
@@ -82,6 +87,7 @@ class CachedFile:
     source: Source
     last_modified: float | None = None
     checksums: Callable[[], Mapping[str, str]] = dict
+    is_lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +116,8 @@ class CachedFiles:
         """
         asset = self._cache.find(path)
         if asset is not None and self._is_fresh(asset):
-            return self._kept(asset, Source.HIT)
+            kept = self._kept(asset, Source.HIT)
+            return replace(kept, is_lasting=self._is_fresh(asset, LASTING_S))
         if asset is None and path in self._cache.negative:
             raise NotFound(f"The remote did not have {path} recently.")
         with self._cache.absence(path):
@@ -218,9 +225,10 @@ class CachedFiles:
 
     # What is served -------------------------------------------------------------------------------
 
-    def _is_fresh(self, asset: Asset) -> bool:
+    def _is_fresh(self, asset: Asset, ahead: float = 0.0) -> bool:
+        """Return whether a file need not be asked for again, also so many seconds from now."""
         return not self._remote.is_mutable(asset.path) or self._cache.contents.is_fresh(
-            asset.checked_at
+            asset.checked_at, ahead
         )
 
     def _served(self, path: str, found: _Found) -> CachedFile:

@@ -23,13 +23,17 @@ class Ages:
     max_age: int
     invalidated_at: Callable[[], float] = lambda: 0.0
 
-    def is_fresh(self, checked_at: float | None) -> bool:
-        """Return whether what was checked then need not be checked again."""
+    def is_fresh(self, checked_at: float | None, ahead: float = 0.0) -> bool:
+        """Return whether what was checked then need not be checked again.
+
+        That is now and, with ``ahead``, also so many seconds from now.
+        """
         if checked_at is None or checked_at < self.invalidated_at():
             return False
         if self.max_age == FOREVER:
             return True
-        return -CLOCK_SKEW_S < self.clock() - checked_at < self.max_age * 60
+        age = self.clock() - checked_at
+        return -CLOCK_SKEW_S < age < self.max_age * 60 - ahead
 
     def age(self, checked_at: float | None) -> int:
         """Return the seconds since the check, for the header Age."""

@@ -1,9 +1,12 @@
 """What the memory of responses keeps, and for whom."""
 
+from contextlib import closing, nullcontext
+
 import pytest
 
 from repoman.caching import CacheBudget
 from repoman.db.topics import Topics
+from repoman.errors import NotFound
 from repoman.http import current as caching_module
 from repoman.http.current import BEGUN, CACHEABLE, RAW_REQUEST, begin_request
 from repoman.server import response_cache as cache_module
@@ -40,7 +43,9 @@ class Server:
         self.body = [b"hello"]
         self.calls = 0
         self.notes = []
+        self.pulls = 0
         self.address = None
+        self.open = self.reopen = None  # how the body is opened, where it is a file
         self.budget = CacheBudget()
         self.responses = ResponseCache(self._application, self.budget)
 
@@ -51,18 +56,26 @@ class Server:
             read["content:1"] = self.topics.number("content:1")
         environ[CACHEABLE] = environ[BEGUN]
         environ[CACHEABLE].note = self.notes.append
+        environ[CACHEABLE].note_pull = self._note_pull
         environ[CACHEABLE].address = self.address
+        environ[CACHEABLE].reopen = self.reopen
         start_response(self.status, self.headers)
-        return self.body
+        return self.body if self.open is None else FileResponse(self.open("rb"))
+
+    def _note_pull(self):
+        self.pulls += 1
 
     def send(self, connector="c:http", method="GET", **request):
         """Send a request to a worker, as a server does that knows no answer."""
         environ = {
             "repoman.connector": connector,
             "REQUEST_METHOD": method,
+            "REMOTE_ADDR": "192.0.2.1",
             RAW_REQUEST: raw(method=method, **request),
         }
-        return b"".join(self.responses(environ, lambda *_: None))
+        body = self.responses(environ, lambda *_: None)
+        with closing(body) if self.open is not None else nullcontext():
+            return b"".join(body)
 
     def ask(self, **request):
         """Send a request twice, for the second time makes it worth to be kept."""
@@ -171,6 +184,64 @@ def test_files_and_large_streams_are_handed_on_untouched(server, tmp_path):
     assert server.body.closed == 0  # that is the server's
 
 
+@pytest.fixture
+def file(server, tmp_path):
+    """A file that is the body, and can be opened again."""
+    path = tmp_path / "file"
+    path.write_bytes(b"hello")
+    server.open = path.open
+
+    def reopen():
+        if not path.exists():
+            raise NotFound("It is gone.")
+        return path.open("rb")
+
+    server.reopen = reopen
+    return path
+
+
+def test_a_file_is_opened_again_without_the_application(server, file):
+    assert [server.send() for _ in range(5)] == [b"hello"] * 5
+    assert server.calls == 2
+    assert server.notes == ["192.0.2.1"] * 3
+    assert server.pulls == 3
+    assert server.recall() is None  # that would be the main loop's
+    server.topics.publish({"content:1": 1})
+    assert server.send() == b"hello"
+    assert server.calls == 3
+
+
+@pytest.mark.parametrize("name", ["time", "file", "status", "address", "nothing"])
+def test_a_file_is_asked_for_where_that_could_be_wrong(server, file, monkeypatch, name):
+    if name == "time":
+        monkeypatch.setattr(caching_module, "LIFETIME_S", 0.0)
+    elif name == "status":
+        server.status = "206 Partial Content"
+    elif name == "address":
+        server.address = "192.0.2.7"
+    elif name == "nothing":
+        server.reopen = None
+    for _ in range(3):
+        server.send()
+    if name == "file":
+        server.open = file.rename(file.with_name("other")).open
+    calls = server.calls
+    assert server.send() == b"hello"
+    assert server.calls == calls + 1
+    assert server.notes == ([] if name != "file" else ["192.0.2.1"])
+
+
+def test_files_are_bounded_and_go_on(server, file):
+    server.budget.resize(100_000)
+    for number in range(40):
+        for _ in range(2):
+            server.send(path=f"/{number}")
+    assert server.budget.used <= 100_000
+    calls = server.calls
+    server.send(path="/39")
+    assert server.calls == calls
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
 def test_other_methods_are_not_kept(server, method):
     server.ask(method=method)
@@ -212,10 +283,20 @@ def test_what_means_one_thing_from_a_trusted_proxy_and_nothing_from_others_is_no
     assert server.recall(headers=headers) is None
 
 
-@pytest.mark.parametrize("header", ["Connection: close", "connection:keep-alive"])
+@pytest.mark.parametrize(
+    "header",
+    ["Connection: close", "connection:close", "Connection: keep-alive, x", "Connection: Upgrade"],
+)
 def test_what_speaks_of_the_connection_is_not_kept(server, header):
     server.ask(headers=[header])
     assert server.recall(headers=[header]) is None
+
+
+@pytest.mark.parametrize("header", ["Connection: keep-alive", "connection:Keep-Alive"])
+def test_what_has_the_connection_stay_as_it_does_anyhow_is_kept(server, header):
+    server.ask(headers=[header])
+    assert server.recall(headers=[header])
+    assert server.recall() is None
 
 
 def test_older_http_is_not_kept(server):

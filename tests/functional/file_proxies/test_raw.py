@@ -13,6 +13,7 @@ from repoman.clocks import DAY_S
 from repoman.content import ContentStore
 from repoman.files.format import File
 from repoman.proxy.cache import ProxyCache
+from repoman.proxy.cached_files import LASTING_S
 from repoman.repositories.model import check_nothing
 from repoman.testing import ADMIN, HttpClient
 from repoman_raw import plugin
@@ -121,6 +122,20 @@ def test_what_has_not_changed_is_not_sent_again(get, server, clock):
     assert validators(server) == ('"one"', None)
     assert source(get()) == "HIT"
     assert len(server.log) == 2
+
+
+def test_a_file_that_will_have_to_be_checked_in_a_moment_may_not_be_repeated(get, repoman, clock):
+    def may_be_repeated():
+        return repoman.repositories.find("mirror").service.get(File(PATH)).is_cacheable
+
+    get()
+    assert may_be_repeated()
+    clock.jump(DAY_S - LASTING_S + 1)
+    assert source(get()) == "HIT"
+    assert not may_be_repeated()
+    clock.jump(LASTING_S)
+    assert source(get()) == "REVALIDATED"
+    assert may_be_repeated()
 
 
 def test_a_date_is_a_validator_too(get, server, clock, remote):

@@ -123,11 +123,18 @@ def test_lists_are_gathered_and_gaps_are_told():
         members.collect([*members.all()][1:], lambda each: each.service.get("x"))
 
 
-def test_content_names_its_member_and_is_not_cached():
+@pytest.mark.parametrize(
+    ("before", "is_cacheable"),
+    [(RepositoryType.HOSTED, True), (RepositoryType.PROXY, False), (RepositoryType.GROUP, False)],
+)
+def test_content_names_its_member_and_is_not_cached_behind_a_remote(before, is_cacheable):
     content = Content(1, "text/plain", lambda: b"1", "e", is_cacheable=True)
-    members = group(repository("a"), repository("b", x=content))
+    proxy = repository("b", RepositoryType.PROXY, x=content)
+    members = group(repository("a", before), proxy)
     found = members.first_content(members.all(), lambda each: each.get("x"))
-    assert (found.headers, found.is_cacheable) == ({"X-Repoman-Member": "b"}, False)
+    assert (found.headers, found.is_cacheable) == ({"X-Repoman-Member": "b"}, is_cacheable)
+    members = group(proxy, repository("a", before))
+    assert members.first_content(members.all(), lambda each: each.get("x")).is_cacheable
 
 
 def test_content_that_is_the_same_everywhere_is_asked_of_hosted_members_first():
