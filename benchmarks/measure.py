@@ -32,6 +32,10 @@ FULL = Scale(GIB, rounds=5, seconds=5, idle=2000, patience=20)
 QUICK = Scale(64 * MIB, rounds=1, seconds=1, idle=200, patience=0)
 
 
+class LeftOut(Exception):
+    """A case cannot be measured on this machine; the text says what is missing."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of the table.

@@ -14,11 +14,12 @@ from urllib.parse import urljoin
 import requests
 
 from benchmarks.lab import Lab
-from benchmarks.measure import MIB, REQUESTS, Rival, Row, Sample, Scale, compare
+from benchmarks.measure import MIB, REQUESTS, LeftOut, Rival, Row, Sample, Scale, compare
 from benchmarks.programs import cpu_seconds, forget_peak, peak_memory
 from benchmarks.wrk import load
 from repoman.db.database import FILE
 from tests.live import LiveServer, live_server
+from tests.programs import MISSING, PYTHON_CLIENTS, PYTHON_INDEXES, PYTHON_PACKAGES
 from tests.programs import python_packages as packages
 from tests.python_indexes import PythonClients, devpi, pypiserver, upload
 
@@ -73,6 +74,7 @@ def python_packages(lab: Lab) -> list[Row]:
 
 def measure(scale: Scale, directory: Path) -> list[Row]:
     """Return the rows, with data in a directory."""
+    _check_programs()
     found = packages()
     with ExitStack() as stack:
         theirs = stack.enter_context(devpi(directory / "devpi", found))
@@ -88,6 +90,12 @@ def measure(scale: Scale, directory: Path) -> list[Row]:
             *_many(server),
             _large(server, directory),
         ]
+
+
+def _check_programs() -> None:
+    for each in (PYTHON_INDEXES, PYTHON_CLIENTS, PYTHON_PACKAGES):
+        if not (each / "complete").exists():
+            raise LeftOut(MISSING.format(each.name))
 
 
 def _create(server: LiveServer, kind: str, name: str, *settings: str) -> Served:

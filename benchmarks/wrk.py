@@ -43,7 +43,7 @@ def load(url: str, seconds: int, headers: tuple[str, ...], script: Path | None =
         str(CONNECTIONS),
         "--latency",
     ]
-    command += ["--duration", f"{seconds}s"]
+    command += ["--duration", f"{seconds}s", "--timeout", "30s"]
     command += [word for header in headers for word in ("--header", header)]
     command += ["--script", str(script)] if script else []
     output = subprocess.run([*command, url], check=True, stdout=subprocess.PIPE, text=True).stdout

@@ -11,7 +11,8 @@ import time
 import pytest
 import requests
 
-from tests.e2e.npm_clients import ARE_THERE, CLIENTS, MODULES, TIMEOUT_S, Client, Verdaccio
+from tests.e2e.npm_clients import CLIENTS, Client
+from tests.npm_registries import ARE_THERE, MODULES, TIMEOUT_S, Verdaccio
 
 REAL = ("debug", "ms")  # Packages of others that Verdaccio has: debug needs ms.
 
