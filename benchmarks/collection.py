@@ -43,6 +43,9 @@ class Watcher:
         """Print a line."""
         print(text)
 
+    def flush_pulls(self) -> None:
+        """Do nothing: nobody pulls."""
+
     def freed(self, size: int) -> None:
         """Do nothing."""
 

@@ -139,6 +139,10 @@ class CollectionProgress(Protocol):
     def freed(self, size: int) -> None:
         """Take how many bytes nothing needs any more because of it."""
 
+    @property
+    def flush_pulls(self) -> Callable[[], object]:
+        """What writes down the pulls up to now: each step judges by them (RepomanError)."""
+
 
 @dataclass(slots=True)
 class CollectionResult:
@@ -236,6 +240,7 @@ class _Run:
         return True
 
     def _carry_out(self, step: CollectionStep) -> None:
+        self._watcher.flush_pulls()
         gone, freed = self._collector.carry_out(step, self._options)
         items = {each.path: each for each in step.items}
         removed = [items[path] for path in gone]

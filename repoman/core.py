@@ -273,11 +273,7 @@ class Repoman:
         """Create the cleanup policies, and what executes them."""
         self.cleanup_policies = CleanupPolicies(self.database, self.repositories, formats)
         self.cleaner = Cleaner(
-            self.database,
-            self.repositories,
-            self.cleanup_policies,
-            self.pulls,
-            self.proxies.clock,
+            self.database, self.repositories, self.cleanup_policies, self.pulls, self.proxies.clock
         )
 
     def _create_views(self) -> None:
@@ -366,6 +362,7 @@ class Repoman:
             most=self.settings.tasks.concurrent,
             launch=launch,
             notice=self.notice_changes,
+            flush_pulls=self.pulls.flush,
             kind=kind,
         )
 

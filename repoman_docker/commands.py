@@ -417,7 +417,10 @@ def gc(repoman: Repoman, repository: str | None, dry_run: bool, age: int) -> Non
 
 
 class _Watcher:
-    """Prints the log of a collection."""
+    """Prints the log of a collection. A command knows no pulls of its own."""
+
+    def flush_pulls(self) -> None:
+        """Do nothing: the server writes its pulls once a minute."""
 
     def progress(self, done: int, total: int | None = None, message: str = "") -> None:
         """Do nothing."""

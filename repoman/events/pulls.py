@@ -105,19 +105,21 @@ class PullLog:
             if not self._due and not self._is_recent(self._taken_at):
                 self._take()
         for _ in range(SETTLED_BATCHES):
-            if not self._write_batch():
+            if not self._write_batch(is_brief=True):
                 break
 
     def flush(self, *, is_last: bool = False) -> None:
         """Write the waiting pulls, except of assets that were written within the last minute.
 
-        At the end of the process (``is_last``) these are written too. What cannot be written now
-        waits for the next time.
+        At the end of the process (``is_last``) these are written too, as far as that can be done.
+
+        Raises:
+            RepomanError: they cannot be written now, and wait for the next time.
         """
         with self._lock:
             self._add_up()
             self._take(is_last=is_last)
-        while self._write_batch():
+        while self._write_batch(is_brief=is_last):
             pass
 
     def prune(self, limit: int = PRUNED_ROWS) -> int:
@@ -147,16 +149,21 @@ class PullLog:
         self._written = recent
         self._due.extend(taken)
 
-    def _write_batch(self) -> bool:
-        """Write some of the pulls that are due; return whether there may be more."""
+    def _write_batch(self, *, is_brief: bool) -> bool:
+        """Write some of the pulls that are due; return whether there may be more.
+
+        If it is brief, a failure waits for the next time; else it is raised (RepomanError).
+        """
         with self._lock:
             pulls = [self._due.popleft() for _ in range(min(BATCH_PULLS, len(self._due)))]
         if not pulls:
             return False
         try:
-            self._write(pulls)
+            self._write(pulls, is_brief=is_brief)
         except RepomanError as error:
             self._put_back(pulls, error)
+            if not is_brief:
+                raise
             return False
         self._is_failing = False
         return True
@@ -174,7 +181,7 @@ class PullLog:
             _log.warning("The times of %d pulls could not be written yet: %s", len(pulls), error)
         self._is_failing = True
 
-    def _write(self, pulls: list[tuple[Pull, _Sum]]) -> None:
+    def _write(self, pulls: list[tuple[Pull, _Sum]], *, is_brief: bool) -> None:
         rows = [
             (PullRow(pull.repository_id, path, *told), pull.referrers, pull.wholes)
             for pull, told in pulls
@@ -184,15 +191,15 @@ class PullLog:
         for page in _referrers([each for each in rows if each[1]]):
             waiting += page
             if len(waiting) > REFERRERS_MAX:
-                self._save(waiting)
+                self._save(waiting, is_brief=is_brief)
                 waiting = []
-        self._save(waiting)
+        self._save(waiting, is_brief=is_brief)
         self.counted += records.count_whole([row for row, *_ in rows])
 
-    def _save(self, rows: list[PullRow]) -> None:
+    def _save(self, rows: list[PullRow], *, is_brief: bool) -> None:
         merged = _merge(rows)
         for start in range(0, len(merged), BATCH_ROWS):
-            with self._database.transaction(touches=(), is_brief=True):
+            with self._database.transaction(touches=(), is_brief=is_brief):
                 records.save_pulls(merged[start : start + BATCH_ROWS])
 
 

@@ -318,8 +318,8 @@ class ProxyCache:
         try:
             if self.records.sizes()[0] <= options.limit:
                 return 0
-            self._services.pulls.flush()
             with self._content.brief_waits(), acting_as(CLEANUP):
+                self._services.pulls.flush()
                 trimmed = trim(self.records, self._content, options.kinds, options.limit)
         except RepomanError as error:
             _log.warning("The cache of %s could not be trimmed: %s", options.name, error)

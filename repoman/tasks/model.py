@@ -175,6 +175,8 @@ class TaskContext:
 
     Attributes:
         name: of the task.
+        flush_pulls: writes down what clients pulled up to now (RepomanError: it cannot), before
+            something is judged by its last pull. It is quick if nothing was pulled.
     """
 
     def __init__(
@@ -183,8 +185,10 @@ class TaskContext:
         settings: Section,
         list_repositories: Callable[[], list[Repository]] = list,
         clock: Callable[[], float] = lambda: 0.0,
+        flush_pulls: Callable[[], object] = lambda: None,
     ) -> None:
         self.name = name
+        self.flush_pulls = flush_pulls
         self.list_repositories = list_repositories
         self._settings = settings
         self._clock = clock

@@ -90,6 +90,7 @@ class Runner:
         most: the maximum number of concurrent runs.
         launch: executes a run in a process of its own; without it, all run in threads.
         notice: takes over the changes of other processes; for a process that does not serve.
+        flush_pulls: writes down what clients pulled up to now; for the contexts of runs.
         kind: the kind of the process, with which its name as an owner begins.
         clock: seconds since the epoch.
         ticks: seconds that never run backwards.
@@ -104,6 +105,7 @@ class Runner:
         most: int = 1,
         launch: Launch | None = None,
         notice: Callable[[], object] | None = None,
+        flush_pulls: Callable[[], object] = lambda: None,
         kind: str = "server",
         clock: Callable[[], float] = time.time,
         ticks: Callable[[], float] = uptime,
@@ -114,6 +116,7 @@ class Runner:
         self._most = most
         self._launch = launch
         self._notice = notice
+        self._flush_pulls = flush_pulls
         self.owner = _new_owner(kind)
         self._clock = clock
         self._ticks = ticks
@@ -272,7 +275,9 @@ class Runner:
         task = records.find_task(run.task_id)
         if task is None:  # deleted since, and the run with it
             return RunState.STOPPED
-        context = TaskContext(task.name, NoSettings(), self._list_repositories, self._clock)
+        context = TaskContext(
+            task.name, NoSettings(), self._list_repositories, self._clock, self._flush_pulls
+        )
         execution = _Execution(run, context, renewed_at=self._ticks())
         try:
             values = self._database.keyring.unseal(task.settings)

@@ -33,9 +33,10 @@ LATER = GRACE + PROMISE_INTERVAL_S + 60
 class Watcher:
     """Takes the log of a run."""
 
-    def __init__(self):
+    def __init__(self, flush_pulls=lambda: None):
         self.lines = []
         self.size = 0
+        self.flush_pulls = flush_pulls
 
     def progress(self, done, total=None, message=""):
         pass

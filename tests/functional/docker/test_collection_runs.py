@@ -1,0 +1,75 @@
+"""The runs of the collection: beside clients that pull, and with large and small repositories."""
+
+import time
+
+import pytest
+from werkzeug.test import EnvironBuilder
+
+from repoman.db.models import AssetRecord
+from repoman.http.current import RAW_REQUEST
+from repoman.http.router import create_application
+from repoman.server.response_cache import ResponseCache
+from repoman.testing import ADMIN
+from tests.functional.docker.images import make_image
+from tests.functional.docker.test_collection import DAY, Hosted
+from tests.functional.docker.test_tasks import run_gc
+
+CLIENT = "192.0.2.1"
+RAW = b"GET /a-manifest HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.fixture
+def forgotten(in_process):
+    """A repository with an untagged image that goes by a rule, since nobody has pulled it."""
+    hosted = Hosted(in_process, undo_days=0, untagged_days=30)
+    hosted.image = make_image()
+    hosted.registry.push("app", "1", hosted.image)
+    hosted.registry.delete("app/manifests/1")
+    return hosted
+
+
+def age(hosted):
+    """Have all that is in a repository be there, unused, for 40 days."""
+    at = time.time() - 40 * DAY
+    mine = AssetRecord.repository == hosted.collector.repository_id
+    with hosted.repoman.database.transaction(touches=()):
+        AssetRecord.update(updated_at=at, released_at=at, downloaded_at=at).where(mine).execute()
+
+
+def test_what_was_pulled_a_second_ago_stays(forgotten):
+    age(forgotten)
+    assert len(forgotten.plan(after=0)) == 4
+    assert forgotten.registry.get(f"app/manifests/{forgotten.image.digest}").status == 200
+    assert run_gc(forgotten.repoman, repository=forgotten.name) == ""
+    assert forgotten.has("app", forgotten.image) == (True, True)
+
+
+def test_what_was_pulled_from_the_memory_of_responses_stays(forgotten):
+    repoman, responses = forgotten.repoman, ResponseCache(create_application(forgotten.repoman))
+    path = f"/repository/{forgotten.name}/v2/app/manifests/{forgotten.image.digest}"
+    for _ in range(2):
+        environ = EnvironBuilder(path, auth=ADMIN).get_environ()
+        environ |= {RAW_REQUEST: RAW, "REMOTE_ADDR": CLIENT}
+        assert b"".join(responses(environ, lambda *_: None)) == forgotten.image.manifest
+    repoman.pulls.flush(is_last=True)
+    repoman.pulls._written.clear()  # As if a minute had gone by.
+    age(forgotten)
+    assert responses.answer("", RAW, CLIENT).endswith(forgotten.image.manifest)
+    assert run_gc(repoman, repository=forgotten.name) == ""
+    assert forgotten.has("app", forgotten.image) == (True, True)
+
+
+def test_what_nobody_pulled_goes(forgotten):
+    age(forgotten)
+    assert "1 manifest" in run_gc(forgotten.repoman, repository=forgotten.name)
+    assert forgotten.has("app", forgotten.image) == (False, False)
+
+
+def test_a_read_only_repository_is_collected_while_clients_are_refused(forgotten):
+    kept = make_image()
+    forgotten.registry.push("app", "kept", kept)
+    forgotten.repoman.repositories.update(forgotten.name, {"storage": {"write_policy": "deny"}})
+    assert forgotten.registry.delete("app/manifests/kept").status == 403
+    assert forgotten.collect(after=31 * DAY).counts == {"manifest": 1, "blob": 3}
+    assert forgotten.has("app", forgotten.image) == (False, False)
+    assert forgotten.has("app", kept) == (True, True)
