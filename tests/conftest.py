@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 from _pytest.nodeid import NodeId
 
-from repoman.testing import repoman_factory
+from repoman.testing import http_client, repoman_factory
 from tests import examples
 from tests.live import LiveServer, live_server
 from tests.warm import WarmProgram
 
-__all__ = ["examples", "repoman_factory"]
+__all__ = ["examples", "http_client", "repoman_factory"]
 
 # Fixtures of these scopes are made once for all tests that share them.
 SHARED_SCOPES = {"class", "module", "package"}

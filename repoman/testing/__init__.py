@@ -9,7 +9,13 @@ import pytest
 pytest.register_assert_rewrite("repoman.testing.blob_stores", "repoman.testing.formats")
 
 from repoman.testing.blob_stores import BlobStoreSuite
-from repoman.testing.client import HttpClient, after_admission, application_of
+from repoman.testing.client import (
+    HttpClient,
+    after_admission,
+    application_of,
+    both_http_clients,
+    http_client,
+)
 from repoman.testing.factory import ADMIN, Clock, RepomanFactory, repoman_factory
 from repoman.testing.formats.remote import RemoteFile
 from repoman.testing.formats.samples import Sample
@@ -28,5 +34,7 @@ __all__ = [
     "Sample",
     "after_admission",
     "application_of",
+    "both_http_clients",
+    "http_client",
     "repoman_factory",
 ]

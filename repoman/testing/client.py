@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
+import pytest
 from werkzeug.test import Client, TestResponse
 from werkzeug.wsgi import get_input_stream
 
@@ -116,3 +117,15 @@ class HttpClient:
     def delete(self, path: str, **options: Any) -> TestResponse:
         """Send a DELETE."""
         return self.request("DELETE", path, **options)
+
+
+@pytest.fixture(name="client")
+def http_client(repoman: Repoman) -> HttpClient:
+    """Return a client of the main port of the fixture ``repoman``."""
+    return HttpClient(repoman)
+
+
+@pytest.fixture(name="client", params=["admitted first", "read in place"])
+def both_http_clients(repoman: Repoman, request: pytest.FixtureRequest) -> HttpClient:
+    """Return the same, once for each way in which a server passes on a body."""
+    return HttpClient(repoman, admission=request.param == "admitted first")

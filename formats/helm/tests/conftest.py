@@ -7,10 +7,10 @@ import tarfile
 
 import pytest
 
-from repoman.testing import HttpClient, repoman_factory
+from repoman.testing import both_http_clients, repoman_factory
 from repoman_helm import plugin
 
-__all__ = ["repoman_factory"]
+__all__ = ["both_http_clients", "repoman_factory"]
 
 
 def make_archive(files):
@@ -36,12 +36,6 @@ def repoman(repoman_factory):
     repoman = repoman_factory({"helm": plugin})
     repoman.repositories.create("charts", "helm-hosted", {})
     return repoman
-
-
-@pytest.fixture(params=["admitted first", "read in place"])
-def client(repoman, request):
-    """A client of the main port, for both ways in which a server passes on a body."""
-    return HttpClient(repoman, admission=request.param == "admitted first")
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import tarfile
 
 import pytest
 
-from repoman.testing import HttpClient, repoman_factory
+from repoman.testing import both_http_clients, repoman_factory
 from repoman_npm import plugin
 
-__all__ = ["repoman_factory"]
+__all__ = ["both_http_clients", "repoman_factory"]
 
 SHORT = "application/vnd.npm.install-v1+json"
 
@@ -91,12 +91,6 @@ def repoman(repoman_factory):
     repoman = repoman_factory({"npm": plugin})
     repoman.repositories.create("js", "npm-hosted", {})
     return repoman
-
-
-@pytest.fixture(params=["admitted first", "read in place"])
-def client(repoman, request):
-    """A client of the main port, for both ways in which a server passes on a body."""
-    return HttpClient(repoman, admission=request.param == "admitted first")
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import zipfile
 
 import pytest
 
-from repoman.testing import HttpClient, repoman_factory
+from repoman.testing import both_http_clients, repoman_factory
 from repoman_pypi import plugin
 
-__all__ = ["repoman_factory"]
+__all__ = ["both_http_clients", "repoman_factory"]
 
 JSON = "application/vnd.pypi.simple.v1+json"
 BOUNDARY = "-----------------------------a-boundary"
@@ -84,12 +84,6 @@ def repoman(repoman_factory):
     repoman = repoman_factory({"pypi": plugin})
     repoman.repositories.create("py", "pypi-hosted", {})
     return repoman
-
-
-@pytest.fixture(params=["admitted first", "read in place"])
-def client(repoman, request):
-    """A client of the main port, for both ways in which a server passes on a body."""
-    return HttpClient(repoman, admission=request.param == "admitted first")
 
 
 @pytest.fixture

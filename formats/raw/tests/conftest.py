@@ -5,10 +5,10 @@ from contextlib import closing
 
 import pytest
 
-from repoman.testing import HttpClient, repoman_factory
+from repoman.testing import both_http_clients, repoman_factory
 from repoman_raw import plugin
 
-__all__ = ["repoman_factory"]
+__all__ = ["both_http_clients", "repoman_factory"]
 
 
 @pytest.fixture
@@ -17,12 +17,6 @@ def repoman(repoman_factory):
     repoman = repoman_factory({"raw": plugin})
     repoman.repositories.create("files", "raw-hosted", {})
     return repoman
-
-
-@pytest.fixture(params=["admitted first", "read in place"])
-def client(repoman, request):
-    """A client of the main port, for both ways in which a server passes on a body."""
-    return HttpClient(repoman, admission=request.param == "admitted first")
 
 
 @pytest.fixture

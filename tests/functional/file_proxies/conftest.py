@@ -6,7 +6,7 @@ A test says ``server.answer = …`` where the remote is to answer otherwise.
 
 import pytest
 
-from repoman.testing import Clock, HttpClient
+from repoman.testing import Clock
 from tests.fakes.scripted import scripted
 
 HTTP = {"timeout": 5, "retries": 0, "auto_block": False}
@@ -33,8 +33,3 @@ def repoman(repoman_factory, plugins, clock, server):
     group = {"members": ["own", "mirror"], "writable_member": "own"}
     create("all", f"{format_}-group", {"group": group})
     return repoman
-
-
-@pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)

@@ -58,11 +58,6 @@ def repoman(repoman_factory):
     return repoman_factory({"raw": raw})
 
 
-@pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)
-
-
 def names(client):
     return [(each["name"], each["order"]) for each in client.get(WHERE).json]
 

@@ -21,11 +21,6 @@ def repoman(tmp_path_factory):
     factory.stop()
 
 
-@pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)
-
-
 @pytest.fixture(autouse=True)
 def no_servers(repoman):
     """Nothing is left of a test."""

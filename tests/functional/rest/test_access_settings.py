@@ -39,11 +39,6 @@ def start(repoman_factory):
     return repoman
 
 
-@pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)
-
-
 def ask(client, method, path, body=None, **options):
     if body is not None:
         options |= {"data": json.dumps(body), "content_type": "application/json"}

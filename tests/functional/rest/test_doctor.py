@@ -22,11 +22,6 @@ def repoman(repoman_factory):
     return repoman
 
 
-@pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)
-
-
 def allow(repoman, pattern):
     repoman.security.privileges.create("p", "wildcard", {"pattern": pattern})
     repoman.security.roles.create(Role("tester", "tester", privileges=("p",)))

@@ -23,11 +23,6 @@ def repoman(repoman_factory):
     repoman.log_level.reset()
 
 
-@pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)
-
-
 def log(repoman, level, text, name="repoman.x", **more):
     values = {"msg": text, "levelname": level, "name": name, **more}
     repoman.metrics.log.emit(logging.makeLogRecord(values))

@@ -5,7 +5,6 @@ import re
 import pytest
 
 from repoman.logs import LINES_KEPT
-from repoman.testing import HttpClient
 from repoman_raw import plugin as raw
 
 ANN = ("ann", "a password")
@@ -21,11 +20,6 @@ def repoman(repoman_factory):
     repoman.repositories.create("files", "raw-hosted", {})
     repoman.users.create(*ANN)
     return repoman
-
-
-@pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)
 
 
 def numbers(client):

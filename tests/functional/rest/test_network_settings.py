@@ -44,11 +44,6 @@ def repoman(repoman_factory):
     return repoman_factory({"raw": raw})
 
 
-@pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)
-
-
 def ask(client, method, path, body=None):
     options = {}
     if body is not None:

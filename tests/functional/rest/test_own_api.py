@@ -6,7 +6,7 @@ import pytest
 
 from repoman.db.models import database_proxy
 from repoman.security.rights_records import Role, SelectorRow
-from repoman.testing import ADMIN, HttpClient
+from repoman.testing import ADMIN
 from repoman_raw import plugin as raw
 from tests.statements import executed_statements
 
@@ -21,11 +21,6 @@ def repoman(repoman_factory):
     for name in ("ann", "bob"):
         repoman.users.create(name, PASSWORD)
     return repoman
-
-
-@pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)
 
 
 def ask(client, path, method="GET", user=ADMIN, body=None):

@@ -6,7 +6,7 @@ import pytest
 
 from repoman.plugin import Action, Limit
 from repoman.security.rights_records import Role
-from repoman.testing import ADMIN, HttpClient
+from repoman.testing import ADMIN
 from repoman_docker import plugin as docker
 from repoman_raw import plugin as raw
 
@@ -30,11 +30,6 @@ def repoman(repoman_factory):
     make("cache", "raw-proxy", {"proxy": {"remote_url": "https://files.example.com/"}})
     make("all", "raw-group", {"group": {"members": ["files", "cache"]}})
     return repoman
-
-
-@pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)
 
 
 @pytest.fixture

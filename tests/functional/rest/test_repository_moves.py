@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from repoman.testing import HttpClient
 from repoman_raw import plugin as raw
 from tests.functional.rest.rights import ANN, let_ann, make_ann
 
@@ -18,11 +17,6 @@ def repoman(repoman_factory):
     repoman.repositories.create("files", "raw-hosted", {})
     repoman.stores.create("other", "other")
     return repoman
-
-
-@pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)
 
 
 @pytest.fixture

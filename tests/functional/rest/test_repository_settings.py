@@ -82,11 +82,6 @@ def repoman(repoman_factory, plugins):
     return repoman_factory(plugins)
 
 
-@pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)
-
-
 def covers(told, given):
     """Whether an answer has all that a request gave, but for secrets."""
     if isinstance(given, dict):

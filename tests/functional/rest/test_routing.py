@@ -28,11 +28,6 @@ def repoman(repoman_factory):
 
 
 @pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)
-
-
-@pytest.fixture
 def send(client):
     def send(method, path, body=None, **options):
         if body is not None:

@@ -10,7 +10,7 @@ import repoman_raw.plugin
 from repoman.mail import EMAIL_OPTIONS, EmailOptions
 from repoman.repositories.proxy_sections import HttpClientSection
 from repoman.security.rights_records import Role
-from repoman.testing import ADMIN, HttpClient
+from repoman.testing import ADMIN
 
 ANN = ("ann", "a password")
 SECRET = "s3cret of the remote"
@@ -35,11 +35,6 @@ def repoman(repoman_factory):
     )
     repoman.users.create(*ANN)
     return repoman
-
-
-@pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)
 
 
 def patch(client, path, body, *, user=ADMIN, kind="application/merge-patch+json", **headers):

@@ -6,7 +6,6 @@ import pytest
 
 from repoman.blobs.upload import store_bytes
 from repoman.compaction import Unwatched
-from repoman.testing import HttpClient
 from repoman_raw import plugin as raw
 from tests.functional.rest.rights import ANN, let_ann, make_ann
 
@@ -19,11 +18,6 @@ def repoman(repoman_factory):
     make_ann(repoman)
     repoman.repositories.create("files", "raw-hosted", {})
     return repoman
-
-
-@pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)
 
 
 def damage(repoman, client, *names):

@@ -25,11 +25,6 @@ def repoman(repoman_factory):
     return repoman
 
 
-@pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)
-
-
 def ask(client, method, path, body=None, **options):
     if body is not None:
         options |= {"data": json.dumps(body), "content_type": "application/json"}

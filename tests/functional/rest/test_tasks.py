@@ -58,11 +58,6 @@ def repoman(repoman_factory):
 
 
 @pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)
-
-
-@pytest.fixture
 def runner(repoman):
     runner: Runner = repoman.make_runner()
     yield runner

@@ -35,11 +35,6 @@ def repoman(repoman_factory):
     return repoman_factory({"raw": raw})
 
 
-@pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)
-
-
 def add(client, pem, kind="application/json"):
     return client.request("POST", STORE, data=pem, content_type=kind)
 

@@ -135,11 +135,6 @@ def repoman(repoman_factory):
     return repoman_factory({"toys": Toys()})
 
 
-@pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)
-
-
 def ask(client, method, path, **options):
     return client.request(method, f"/service/rest{path}", **options)
 

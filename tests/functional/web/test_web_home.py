@@ -12,7 +12,6 @@ from repoman.plugin import HomeCard, Snippet, hookimpl
 from repoman.repositories.repository_records import ConnectorState, save_states
 from repoman.security.rights_records import Role
 from repoman.testing import ADMIN
-from repoman.testing.client import HttpClient
 from repoman_web.views.charts import round_up
 from repoman_web.views.rendering import size
 from tests.live import free_port
@@ -28,11 +27,6 @@ class Tries:
     def repoman_web_home(self, requests):
         lines = "\n".join(f"curl {each.address} # {each.may_add}" for each in requests)
         return [HomeCard("Try it", (Snippet(lines, "Get a file"),))]
-
-
-@pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)
 
 
 def text_of(answer):

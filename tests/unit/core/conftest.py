@@ -11,7 +11,6 @@ from repoman.config import DatabaseSettings
 from repoman.content import ContentStore
 from repoman.db.database import Database
 from repoman.repositories.repository_records import Row, insert_row
-from repoman.testing import HttpClient
 from repoman.testing.factory import make_database
 from tests.disk import IDENTITY, file_store
 from tests.toy import ToyPlugin
@@ -79,9 +78,3 @@ def repoman(repoman_factory, toy):
     repoman = repoman_factory({"toy": toy})
     repoman.repositories.create("Team", "toy-hosted", {})
     return repoman
-
-
-@pytest.fixture
-def client(repoman) -> HttpClient:
-    """A client of the main port."""
-    return HttpClient(repoman)
