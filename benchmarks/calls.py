@@ -32,7 +32,7 @@ from tests.live import free_port
 
 ROOT = Path(__file__).parents[1]
 OURS = tuple(f"{ROOT / each}/" for each in ("repoman", "repoman_docker", "web", "formats"))
-ROUNDS = 12  # How often each request is counted.
+ROUNDS = 30  # How often each request is counted.
 QUIET_S = 0.02  # A request has ended when no function of ours was called for so long.
 CHUNK = 400_000  # bytes of a PATCH and of a blob
 IMAGE = "team/app"
