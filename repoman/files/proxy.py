@@ -95,9 +95,10 @@ class ProxyFiles:
 
     def ask_remote(self, request: RemoteQuery) -> bytes | None:
         """Return what the remote answers."""
-        headers = {**self._login, **request.headers}
         client = self._cache.client
-        with client.open(request.method, request.path, headers, body=request.body) as answer:
+        url, login = address_of(client, request.path, self._login)
+        headers = {**login, **request.headers}
+        with client.open(request.method, url, headers, body=request.body) as answer:
             if answer.status != HTTPStatus.OK:
                 raise UpstreamUnavailable(f"{answer.host} answered with {answer.status}.")
             return answer.read_all(ANSWER_MAX_BYTES)

@@ -21,7 +21,10 @@ def takes_uploads(repository: Repository) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RemoteQuery:
-    """A request to the remote of a proxy, past its cache; the path is below its address."""
+    """A request to the remote of a proxy, past its cache.
+
+    The path is below its address, or a whole one: another server is not told the login.
+    """
 
     path: str
     method: str = "GET"

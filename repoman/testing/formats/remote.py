@@ -35,7 +35,7 @@ class RemoteServer:
         status: answered in place of everything; 0: nothing special.
         is_short: whether bodies end too early.
         gate: requests wait until it is open.
-        asked: the decoded paths of all GET requests.
+        asked: the decoded paths of all requests.
     """
 
     url: str = ""
@@ -65,6 +65,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep quiet."""
 
     def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.do_GET()
 
     def do_GET(self) -> None:

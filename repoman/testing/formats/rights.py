@@ -1,14 +1,18 @@
 """Who may do what with repositories of every format: nobody, users, tokens."""
 
+from collections.abc import Iterator
+
 import pytest
 from flask import Flask
 from werkzeug.routing import Rule
+from werkzeug.test import TestResponse
 
 from repoman.http.formats import Format
 from repoman.http.router import RestConverter
 from repoman.security.actors import READING, Limit
 from repoman.testing.factory import ADMIN
 from repoman.testing.formats.base import FormatTests
+from repoman.testing.formats.remote import RemoteServer
 from repoman.testing.formats.site import RepositoryClient, Site
 
 REST = "/service/rest/v1"
@@ -116,14 +120,37 @@ class RightsTests(FormatTests):
     def test_rights_every_route_asks_for_some(self, site: Site, hosted: str) -> None:
         self.store(site.client(hosted), self.samples()[0])
         stranger = site.client(hosted).as_user(site.user())
+        for rule, method, answer in self._ask_every_route(site, stranger):
+            is_open = rule.endpoint.rpartition(".")[2] in self.open_routes
+            assert is_open or answer.status_code in REFUSED, (method, rule, answer.status)
+
+    def test_rights_who_has_none_cannot_have_a_remote_asked(
+        self, site: Site, mirror: str, remote_files: RemoteServer
+    ) -> None:
+        whole = site.create(f"{self.name}-group", {"group": {"members": [mirror]}})
+        sample = self.samples()[0]
+        for name in (mirror, whole):
+            writer = site.user(*self.privileges(name, "add", "edit", "delete"))
+            for login in (None, site.user(), writer):
+                client = site.client(name).as_user(login)
+                for path in self.paths(sample):
+                    client.get(path)
+                    client.head(path)
+                for _ in self._ask_every_route(site, client):
+                    pass
+        assert remote_files.asked == []
+
+    def _ask_every_route(
+        self, site: Site, client: RepositoryClient
+    ) -> Iterator[tuple[Rule, str, TestResponse]]:
+        """Send a request to each of the format's own routes, and return its answer."""
         for rule in self._rules(site):
             path = "".join(
                 "x" if is_dynamic else text for is_dynamic, text in rule._trace
             ).removeprefix("|/")
             for method in (rule.methods or set()) - {"OPTIONS"}:
-                answer = stranger.request(method, path, data=b"x" if method != "GET" else None)
-                is_open = rule.endpoint.rpartition(".")[2] in self.open_routes
-                assert is_open or answer.status_code in REFUSED, (method, path, answer.status)
+                data = b"{}" if method != "GET" else None
+                yield rule, method, client.request(method, path, data=data)
 
     def _rules(self, site: Site) -> list[Rule]:
         """Return the rules of the format's own routes."""

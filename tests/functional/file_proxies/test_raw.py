@@ -12,13 +12,14 @@ import requests
 from repoman.clocks import DAY_S
 from repoman.content import ContentStore
 from repoman.files.format import File
+from repoman.files.service import RemoteQuery
 from repoman.proxy.cache import ProxyCache
 from repoman.proxy.cached_files import LASTING_S
 from repoman.repositories.model import check_nothing
 from repoman.testing import ADMIN, HttpClient
 from repoman_raw import plugin
 from tests.clock import WAIT_S, wait_until
-from tests.fakes.scripted import BREAK, Reply, reply
+from tests.fakes.scripted import BREAK, Reply, reply, scripted
 from tests.live import live_server
 
 PATH = "dir/a file.txt"
@@ -445,3 +446,15 @@ def test_in_read_only_mode_files_are_served_and_not_stored(get, make, repoman, c
         assert (answer.status_code, answer.data, source(answer)) == (200, DATA, "MISS")
     repoman.database.release()
     wait_until(lambda: source(get(url)) == "HIT", what="the file is stored")
+
+
+def test_only_the_remote_is_told_the_login_of_a_query(make, server):
+    login = {"authentication": "username", "username": "amy", "password": "secret"}
+    service = make(http_client=login).service
+    server.answer = lambda _: reply(200, b"its own")
+    assert service.ask_remote(RemoteQuery("search?q=x")) == b"its own"
+    assert server.log[-1].path == "/files/search"
+    assert server.log[-1].authorization is not None
+    with scripted(lambda _: reply(200, b"another")) as other:
+        assert service.ask_remote(RemoteQuery(f"{other.url}/search")) == b"another"
+        assert [each.authorization for each in other.log] == [None]
