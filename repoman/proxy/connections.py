@@ -23,6 +23,7 @@ from typing import Any
 import requests
 from requests import adapters
 from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
@@ -49,6 +50,13 @@ SYSTEM_BUNDLES = (
 # These name files or directories of authorities; OpenSSL itself reads SSL_CERT_FILE and _DIR.
 VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 OPENSSL_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+# These name the HTTP proxies of the environment.
+PROXY_VARIABLES = tuple(
+    spelled
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+    for spelled in (name, name.upper())
+)
+SERVERS_MAX = 1_000  # Servers of which it is remembered how they are reached.
 CONTEXTS_MAX = 64  # TLS contexts that are kept; proxies with the same bundle share one.
 
 Stamp = tuple[object, ...]
@@ -151,6 +159,18 @@ def _stamp(bundle: str) -> Stamp:
     except (OSError, ValueError):
         return ()
     return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def environment_proxies(root: str) -> Mapping[str, str]:
+    """Return the HTTP proxies that the environment names for a server, by its address."""
+    return _environment_proxies(root, tuple(map(os.environ.get, PROXY_VARIABLES)))
+
+
+@lru_cache(SERVERS_MAX)
+def _environment_proxies(root: str, _: Stamp) -> Mapping[str, str]:
+    # It goes through all variables, twice.
+    proxies: Mapping[str, str] = get_environ_proxies(root)
+    return proxies
 
 
 class _Adapter(HTTPAdapter):

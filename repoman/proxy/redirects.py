@@ -13,10 +13,12 @@ import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import urljoin, urlsplit
 
 from repoman.errors import UpstreamUnavailable
 
+ADDRESSES_MAX = 128  # Addresses whose origins are remembered: a request asks for some repeatedly.
 REDIRECTS_MAX = 10  # A request follows at most so many redirects.
 DEFAULT_PORTS = {"http": 80, "https": 443}
 # Registries of names hand out names below these: two more labels are needed to tell owners apart.
@@ -49,6 +51,7 @@ def resolve_host(host: str) -> list[str]:
         return []
 
 
+@lru_cache(ADDRESSES_MAX)
 def origin_of(url: str) -> tuple[str, str, int]:
     """Return scheme, host in lower case, and port.
 

@@ -408,6 +408,20 @@ def test_words_that_do_not_come_are_not_waited_for():
         client.close()
 
 
+def test_the_environment_counts_as_it_is(client, remote, monkeypatch):
+    with fake_registry() as relay:
+        for name, value, asked in (
+            ("http_proxy", relay.url, 1),
+            ("no_proxy", "127.0.0.1", 1),
+            ("no_proxy", "", 2),
+            ("http_proxy", "", 2),
+        ):
+            monkeypatch.setenv(name, value)
+            get(client, "x")
+            assert len(relay.log) == asked
+    assert len(remote.log) == 2
+
+
 def test_a_query_is_not_logged(remote, caplog):
     remote.stop()
     status = RemoteHealth(remote.url, lambda: 0.0)
