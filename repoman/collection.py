@@ -187,14 +187,24 @@ def collect(
 ) -> CollectionResult:
     """Remove what nothing needs from repositories, named for the log; go on where one stopped.
 
+    All get an equal share of the time, so that a large one does not keep small ones waiting; those
+    that have not come to their end share again what the others leave.
+
     Raises:
         TaskStopped: the watcher wants it.
         RepomanError: the database cannot be used; the next run goes on.
     """
     result, deadline = CollectionResult(), ticks() + timeout_s
-    for name, collector in collectors:
-        run = _Run(name, collector, options, watcher, result, ticks)
-        result.is_complete &= run.run(deadline)
+    runs = [_Run(*each, options, watcher, result, ticks) for each in collectors]
+    is_over = False
+    while runs and not is_over:
+        unfinished = []
+        for number, run in enumerate(runs):
+            now = ticks()
+            if not run.run(now + (deadline - now) / (len(runs) - number)):
+                unfinished.append(run)
+        runs, is_over = unfinished, ticks() >= deadline
+    result.is_complete = not runs
     return result
 
 

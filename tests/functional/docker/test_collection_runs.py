@@ -1,17 +1,19 @@
 """The runs of the collection: beside clients that pull, and with large and small repositories."""
 
+import itertools
 import time
 
 import pytest
 from werkzeug.test import EnvironBuilder
 
+from repoman.collection import collect
 from repoman.db.models import AssetRecord
 from repoman.http.current import RAW_REQUEST
 from repoman.http.router import create_application
 from repoman.server.response_cache import ResponseCache
 from repoman.testing import ADMIN
 from tests.functional.docker.images import make_image
-from tests.functional.docker.test_collection import DAY, Hosted
+from tests.functional.docker.test_collection import DAY, Hosted, Watcher
 from tests.functional.docker.test_tasks import run_gc
 
 CLIENT = "192.0.2.1"
@@ -73,3 +75,32 @@ def test_a_read_only_repository_is_collected_while_clients_are_refused(forgotten
     assert forgotten.collect(after=31 * DAY).counts == {"manifest": 1, "blob": 3}
     assert forgotten.has("app", forgotten.image) == (False, False)
     assert forgotten.has("app", kept) == (True, True)
+
+
+def test_a_large_repository_does_not_keep_small_ones_waiting(in_process, monkeypatch):
+    monkeypatch.setattr("repoman_docker.hosted.collection.WINDOW_ASSETS", 1)
+    large, *small = (Hosted(in_process, undo_days=0) for _ in range(3))
+    for hosted, count in ((large, 8), *((each, 2) for each in small)):
+        for _ in range(count):
+            hosted.registry.push_blobs("app", make_image())
+    collectors = [(each.name, each.collector) for each in (large, *small)]
+
+    def collect_for(seconds):
+        return collect(collectors, large.options(), Watcher(), seconds, itertools.count().__next__)
+
+    def left():
+        blobs = AssetRecord.select().where(AssetRecord.kind == "blob")
+        mine = [AssetRecord.repository == each.repository_id for _, each in collectors]
+        return [blobs.where(each).count() for each in mine]
+
+    before = left()
+    assert not collect_for(60).is_complete
+    some, *others = left()
+    assert others == [0, 0]
+    # It had its own share, and what the others left of theirs.
+    alone = before[0] - some
+    assert alone > 0
+    while not collect_for(60).is_complete:
+        assert left()[0] < some
+        some = left()[0]
+    assert left() == [0, 0, 0]
