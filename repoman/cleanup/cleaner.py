@@ -54,17 +54,21 @@ class Removed:
     """What a cleanup has done.
 
     Attributes:
-        freed: bytes that are free in the end, once what only the components needed is removed too;
-            as it was worked out before.
-        is_more_freed: whether it is more, since there were too many to work that out.
+        promised: bytes that are free in the end, once what only the components needed is removed
+            too; as it was worked out before.
+        is_more_promised: whether it is more, since there were too many to work that out.
+        freed: bytes that nothing needs any more because of it.
+        chosen: components that should go, of which some may have been pulled or pushed since.
         failed: components that could not be removed.
         skipped: repositories that could not be cleaned up.
         repositories: those from which something was removed.
     """
 
     components: int = 0
+    promised: int = 0
+    is_more_promised: bool = False
     freed: int = 0
-    is_more_freed: bool = False
+    chosen: int = 0
     failed: int = 0
     skipped: int = 0
     repositories: int = 0
@@ -75,8 +79,7 @@ class Removed:
         if self.components:
             found = pluralize(self.components, "component")
             where = pluralize(self.repositories, "repository", "repositories")
-            least = "at least " if self.is_more_freed else ""
-            told.append(f"Removed {found} from {where}; frees {least}{render_size(self.freed)}.")
+            told.append(f"Removed {found} from {where}; {self._told_sizes()}.")
         if self.failed:
             told.append(f"{pluralize(self.failed, 'component')} could not be removed.")
         if self.skipped:
@@ -84,6 +87,17 @@ class Removed:
                 f"{pluralize(self.skipped, 'repository', 'repositories')} could not be cleaned up."
             )
         return " ".join(told)
+
+    def _told_sizes(self) -> str:
+        """Return what was freed, and what the plan has promised, if that is something else."""
+        told = f"freed {render_size(self.freed)}"
+        if self.freed == self.promised and not self.is_more_promised:
+            return told
+        least = "at least " if self.is_more_promised else ""
+        told = f"{told}; the plan promised {least}{render_size(self.promised)} in the end"
+        if self.components == self.chosen:
+            return told
+        return f"{told}, of {pluralize(self.chosen, 'component')}"
 
 
 class Cleaner:
@@ -158,10 +172,10 @@ class Cleaner:
         )
         if not chosen:
             return
-        freed = freed_by(repository, chosen)
+        promised = freed_by(repository, chosen)
         run.log(
             f"{name}: {pluralize(len(chosen), 'component')} to remove, which frees "
-            f"{render_size(freed)}{'' if len(chosen) <= COMPONENTS_MAX else ' or more'}."
+            f"{render_size(promised)}{'' if len(chosen) <= COMPONENTS_MAX else ' or more'}."
         )
         deletion = _Deletion(self._database, self._pulls, repository, selection, run.log)
         try:
@@ -174,8 +188,10 @@ class Cleaner:
                 run.pause(PAUSE_S)
         finally:
             removed.components += deletion.components
-            removed.freed += freed
-            removed.is_more_freed |= len(chosen) > COMPONENTS_MAX
+            removed.chosen += len(chosen)
+            removed.freed += deletion.size
+            removed.promised += promised
+            removed.is_more_promised |= len(chosen) > COMPONENTS_MAX
             removed.failed += deletion.failed
             removed.repositories += bool(deletion.components)
             self._note(repository, policies, deletion)

@@ -50,7 +50,7 @@ def test_a_tag_that_nobody_pulls_goes_from_the_cache_and_comes_back(
         upstream.put(NAME, tag, make_image())
         assert proxy.pull(NAME, tag)
     told = clean(proxy, 9, last_updated_days=3, retain=1)
-    assert told.startswith("Removed 1 component from 1 repository; frees ")
+    assert told.startswith("Removed 1 component from 1 repository; freed ")
     id_ = make_proxy.repoman.repositories.get(name_of(proxy)).config.id
     mine = ComponentRecord.repository == id_
     left = [each.version for each in ComponentRecord.select().where(mine) if each.version]

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from repoman.cleanup import cleaner as cleaner_module
+from repoman.cleanup.freed import freed_by
 from repoman.clocks import DAY_S
 from repoman.db.models import ComponentRecord
 from repoman.errors import Invalid
@@ -99,7 +100,10 @@ def test_old_builds_go_and_the_newest_and_the_kept_stay(site):
     state, result, lines = run(site)
     assert (state, tags(site, "app")) == ("ok", ["build-3", "latest", "v1"])
     size = sum(len(data) for each in (first, second) for data in (*each.blobs, each.manifest))
-    assert result == f"Removed 2 components from 1 repository; frees {render_size(size)}."
+    assert result == (
+        "Removed 2 components from 1 repository; freed 0 bytes; the plan promised "
+        f"{render_size(size)} in the end."
+    )
     assert lines == [
         f"images: 2 components to remove, which frees {render_size(size)}.",
         "images: removed 2 components.",
@@ -140,8 +144,24 @@ def test_files_go_with_their_bytes(site):
         site.put(path, path.encode() * 100)
     use(site, "files", CleanupPolicy("old", "raw", name_patterns=("old/*",)))
     assert reasons(site, "files")["/new/a.txt:"] == "kept: its name does not match old/*"
-    assert run(site)[1] == "Removed 2 components from 1 repository; frees 1.8 KiB."
+    assert run(site)[1] == "Removed 2 components from 1 repository; freed 1.8 KiB."
     assert set(reasons(site, "files")) == {"/new/a.txt:"}
+
+
+def test_what_was_promised_is_told_apart_from_what_was_freed(site, monkeypatch):
+    def promise_and_share(*given):
+        promised = freed_by(*given)
+        site.put("kept/b.txt", data)  # Now another file has the same bytes.
+        return promised
+
+    data = b"shared" * 100
+    site.put("old/a.txt", data)
+    use(site, "files", CleanupPolicy("old", "raw", name_patterns=("old/*",)))
+    monkeypatch.setattr(cleaner_module, "freed_by", promise_and_share)
+    assert run(site)[1] == (
+        "Removed 1 component from 1 repository; freed 0 bytes; "
+        "the plan promised 600 bytes in the end."
+    )
 
 
 def test_a_preview_says_what_is_really_freed(site):
@@ -225,7 +245,10 @@ def test_a_failure_does_not_end_the_run(site, monkeypatch):
     finally:
         object.__setattr__(capabilities, "delete_component", delete)
     assert (state, tags(site, "failing")) == ("failed", ["b", "c"])
-    assert result.startswith("Removed 1 component from 1 repository; frees ")
+    assert result.startswith(
+        "Removed 1 component from 1 repository; freed 0 bytes; the plan promised "
+    )
+    assert " in the end, of 3 components. " in result
     assert result.endswith(
         "2 components could not be removed. The log of this run has the reasons."
     )
