@@ -54,11 +54,14 @@ _COUNT_USES = (
     "SELECT given.value, (SELECT sum(u.assets) FROM blob_repository u "
     "WHERE u.blob_id = given.value) FROM json_each(?) given"
 )
+# What was told so before, and not stored again since, is left out: so a limit ends.
 _RELEASE_REFERRING = (
-    "UPDATE asset SET released_at = ?, released_by = ? WHERE id IN (SELECT r.asset_id "
-    "FROM json_each(?) given CROSS JOIN reference r ON r.repository_id = ? "
-    "AND r.path = given.value AND r.kind = ? WHERE NOT EXISTS (SELECT 1 FROM asset target "
-    "WHERE target.repository_id = r.repository_id AND target.path = r.path))"
+    "UPDATE asset SET released_at = max(?1, updated_at), released_by = ?2 WHERE id IN "
+    "(SELECT a.id FROM json_each(?3) given CROSS JOIN reference r ON r.repository_id = ?4 "
+    "AND r.path = given.value AND r.kind = ?5 CROSS JOIN asset a ON a.id = r.asset_id "
+    "WHERE (a.released_by IS NOT ?2 OR a.released_at < a.updated_at) "
+    "AND (?6 OR NOT EXISTS (SELECT 1 FROM asset target "
+    "WHERE target.repository_id = r.repository_id AND target.path = r.path)) LIMIT ?7)"
 )
 _RELEASED = (
     f"SELECT coalesce(sum(b.size), 0) {_GIVEN} blob b "
@@ -146,13 +149,23 @@ class ContentGraph:
         sql = _NAMES.format(kinds=", ".join("?" * len(kinds)))
         return _all(sql, (json.dumps(list(paths)), self._repository, *kinds))
 
-    def release_referring(self, paths: Iterable[str], kind: str, source: str) -> None:
+    def release_referring(
+        self,
+        paths: Iterable[str],
+        kind: str,
+        source: str,
+        *,
+        is_ahead: bool = False,
+        limit: int = -1,
+    ) -> int:
         """Note that what refers to these paths by a kind lost it, unless something is there.
 
-        To be called in the transaction that removes it.
+        To be called in the transaction that removes it. Of very many, some are noted in others
+        before that (``is_ahead``). Returns for how many it was noted now, at most ``limit``.
         """
-        values = (time.time(), source, json.dumps(list(paths)), self._repository, kind)
-        database_proxy.execute_sql(_RELEASE_REFERRING, values)
+        asked = json.dumps(list(paths))
+        values = (time.time(), source, asked, self._repository, kind, is_ahead, limit)
+        return int(database_proxy.execute_sql(_RELEASE_REFERRING, values).rowcount)
 
     def count_names(self, paths: Iterable[str]) -> dict[str, int]:
         """Return how many references lead to these paths."""

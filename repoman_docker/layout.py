@@ -52,6 +52,8 @@ V1_PUSH = "v1-push"
 
 COLLECTION = "collection"
 """The source of events by which the collection removes content."""
+REQUEST = "request"
+"""The source of events by which a client removes content."""
 DISMISSED = {"cleanup": "A cleanup policy removed its last tag"}
 """Why an untagged manifest goes without a rule about those, by the source of what took its tag."""
 

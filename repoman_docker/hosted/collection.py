@@ -51,6 +51,7 @@ WINDOW_ASSETS = 1_000  # Assets that are examined together.
 STEP_ASSETS = 400  # Assets that one transaction removes.
 # Attached manifests that are planned together with their subjects; others go some steps later.
 REFERRERS_MAX = 2_000
+RELEASED_MAX = 500  # Attached manifests of which one transaction notes that their subject went.
 TALLY_MAX = 100_000  # Blobs of which it is remembered that some of their manifests could go.
 NOUNS = {
     MANIFEST: "manifest",
@@ -83,13 +84,28 @@ class HostedCollector:
 
     def carry_out(self, step: CollectionStep, options: CollectionOptions) -> tuple[list[str], int]:
         """See :class:`repoman.plugin.Collector`."""
+        self._release_many(step, options)
         with acting_by(COLLECTION), self._content.transaction():
             gone = self._still_going(step, self._reachability(options))
             self._content.delete_assets(gone, deletion_entries(gone))
             paths = set(gone)
-            subjects = [each.removeprefix(trash_path("")) for each in gone]
-            self._content.graph.release_referring(subjects, SUBJECT, COLLECTION)
+            self._content.graph.release_referring(_subjects(gone), SUBJECT, COLLECTION)
             return gone, released_bytes(each for each in step.nodes if each.path in paths)
+
+    def _release_many(self, step: CollectionStep, options: CollectionOptions) -> None:
+        """Have what is attached to much of a step lose its subject before that goes, in batches.
+
+        As long as its subject is there it is held by that, so an end in between changes nothing.
+        """
+        graph, most = self._content.graph, RELEASED_MAX
+        paths = [each.path for each in step.nodes if each.kind in (MANIFEST, TRASHED_MANIFEST)]
+        count = len(graph.named_by(_subjects(paths), (SUBJECT,), most)) if paths else 0
+        while count == most:
+            with self._content.transaction():
+                going = self._still_going(step, self._reachability(options))
+                count = graph.release_referring(
+                    _subjects(going), SUBJECT, COLLECTION, is_ahead=True, limit=most
+                )
 
     def explain(self, name: str, options: CollectionOptions) -> list[Hold]:
         """See :class:`repoman.plugin.Collector`."""
@@ -352,6 +368,11 @@ class _Tally:
         taken = self._count, self._size
         self._count = self._size = 0
         return taken
+
+
+def _subjects(paths: Iterable[str]) -> list[str]:
+    """Return where manifests are, or were before they came to the trash."""
+    return [each.removeprefix(trash_path("")) for each in paths]
 
 
 def _in_order(before: Mapping[str, set[str]]) -> list[str]:

@@ -13,7 +13,7 @@ from repoman.plugin import (
     trash_path,
     trashed_kind,
 )
-from repoman_docker.layout import BLOB, COLLECTION, MANIFEST, SUBJECT, manifest_path
+from repoman_docker.layout import BLOB, COLLECTION, MANIFEST, REQUEST, SUBJECT, manifest_path
 from repoman_docker.protocol.reference import Digest
 
 TRASHED_MANIFEST = trashed_kind(MANIFEST)
@@ -37,14 +37,17 @@ class Trash:
     ) -> int:
         """Delete manifests, and return how many; see :meth:`ContentStore.trash_assets`.
 
-        What is attached to them goes with the collection, once they can no longer be restored.
+        What is attached to them stays as long as they can be restored, and then goes with the
+        collection.
         """
-        if self._days:
-            return self._content.trash_assets(paths, audit)
         paths = list(paths)
         with self._content.transaction():
-            count = self._content.delete_assets(paths, audit)
-            self._content.graph.release_referring(paths, SUBJECT, COLLECTION)
+            if self._days:
+                count = self._content.trash_assets(paths, audit)
+                self._content.graph.release_referring(paths, SUBJECT, REQUEST)
+            else:
+                count = self._content.delete_assets(paths, audit)
+                self._content.graph.release_referring(paths, SUBJECT, COLLECTION)
         return count
 
     def find(self, name: str, digest: Digest) -> Asset | None:

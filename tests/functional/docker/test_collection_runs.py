@@ -1,19 +1,27 @@
 """The runs of the collection: beside clients that pull, and with large and small repositories."""
 
 import itertools
+import secrets
 import time
 
 import pytest
 from werkzeug.test import EnvironBuilder
 
+from repoman.blobs.upload import store_bytes
 from repoman.collection import collect
+from repoman.content import NewAsset, Reference
 from repoman.db.models import AssetRecord
+from repoman.events.event import Coordinate
+from repoman.events.origin import acting_by
+from repoman.graph_records import ContentGraph
 from repoman.http.current import RAW_REQUEST
 from repoman.http.router import create_application
 from repoman.server.response_cache import ResponseCache
+from repoman.tasks.model import TaskStopped
 from repoman.testing import ADMIN
-from tests.functional.docker.images import make_image
-from tests.functional.docker.test_collection import DAY, Hosted, Watcher
+from repoman_docker.hosted.collection import RELEASED_MAX
+from tests.functional.docker.images import OCI_MANIFEST, digest_of, make_image
+from tests.functional.docker.test_collection import DAY, LATER, Hosted, Watcher, attach
 from tests.functional.docker.test_tasks import run_gc
 
 CLIENT = "192.0.2.1"
@@ -104,3 +112,112 @@ def test_a_large_repository_does_not_keep_small_ones_waiting(in_process, monkeyp
         assert left()[0] < some
         some = left()[0]
     assert left() == [0, 0, 0]
+
+
+# --- Very many attached manifests -----------------------------------------------------------------
+
+ATTACHED = 2_500
+
+
+@pytest.fixture
+def signed(in_process):
+    """A repository with an image that goes, and very many manifests that are attached to it."""
+    hosted = Hosted(in_process, undo_days=0)
+    hosted.image = make_image()
+    hosted.registry.push("app", "1", hosted.image)
+    hosted.digests = [f"sha256:{secrets.token_hex(32)}" for _ in range(ATTACHED)]
+    content, subject = hosted.collector._content, f"manifests/app/{hosted.image.digest}"
+    blob = store_bytes(hosted.repoman.blob_stores.get("default"), b"attached")
+    with content.transaction():
+        for each in hosted.digests:
+            content.save_asset(
+                NewAsset(
+                    path=f"manifests/app/{each}",
+                    kind="manifest",
+                    blob=blob,
+                    media_type=OCI_MANIFEST,
+                    attributes={"digest": each},
+                    references=(Reference("subject", subject),),
+                )
+            )
+    with acting_by("cleanup"):
+        hosted.repository.capabilities.delete_component(Coordinate("tag", "app", "1"))
+    return hosted
+
+
+@pytest.fixture
+def releases(monkeypatch):
+    """Of how many attached manifests each statement noted that their subject went."""
+    counts, release = [], ContentGraph.release_referring
+
+    def noted(*given, **more):
+        counts.append(release(*given, **more))
+        return counts[-1]
+
+    monkeypatch.setattr(ContentGraph, "release_referring", noted)
+    return counts
+
+
+def manifests(hosted):
+    mine = AssetRecord.repository == hosted.collector.repository_id
+    return {
+        each.path.rpartition("/")[2]
+        for each in AssetRecord.select().where(mine & (AssetRecord.kind == "manifest"))
+    }
+
+
+def be_young(hosted):
+    """Have what is attached be pushed so late that its grace has not ended when its image goes."""
+    paths = AssetRecord.path.in_([f"manifests/app/{each}" for each in hosted.digests])
+    AssetRecord.update(updated_at=time.time() + LATER).where(paths).execute()
+
+
+def test_thousands_of_attached_manifests_go_with_their_image_in_one_run(signed, releases):
+    plan = {each.path.rpartition("/")[2] for each in signed.plan() if each.kind == "manifest"}
+    assert plan == manifests(signed) == {*signed.digests, signed.image.digest}
+    assert signed.collect().counts["manifest"] == ATTACHED + 1
+    assert manifests(signed) == set()
+    assert max(releases) <= RELEASED_MAX
+
+
+def test_thousands_that_are_too_young_go_later(signed, releases):
+    be_young(signed)
+    assert signed.collect().counts == {"manifest": 1, "blob": 3}
+    assert manifests(signed) == set(signed.digests)
+    assert (sum(releases), max(releases)) == (ATTACHED, RELEASED_MAX)
+    assert signed.collect(after=3 * LATER).counts == {"manifest": ATTACHED}
+
+
+@pytest.mark.parametrize("is_tagged", [True, False])
+def test_an_end_between_two_batches_changes_nothing(signed, monkeypatch, is_tagged):
+    counts, release = [], ContentGraph.release_referring
+
+    def release_once(*given, **more):
+        if counts:
+            raise TaskStopped
+        counts.append(release(*given, **more))
+        return counts[0]
+
+    be_young(signed)
+    with monkeypatch.context() as patch:
+        patch.setattr(ContentGraph, "release_referring", release_once)
+        with pytest.raises(TaskStopped):
+            signed.collect()
+    assert counts == [RELEASED_MAX]
+    if is_tagged:
+        signed.registry.push_manifest("app", "2", signed.image.manifest)
+        assert signed.plan(after=100 * DAY) == []
+        return
+    assert signed.collect().counts == {"manifest": 1, "blob": 3}
+    assert signed.collect(after=3 * LATER).counts == {"manifest": ATTACHED}
+
+
+def test_what_is_attached_stays_as_long_as_its_image_can_be_restored(in_process):
+    hosted, image = Hosted(in_process, undo_days=14, untagged_days=1), make_image()
+    hosted.registry.push("app", "1", image)
+    note = attach(hosted, "app", image.manifest)
+    hosted.registry.delete(f"app/manifests/{image.digest}")
+    assert hosted.plan(after=13 * DAY) == []
+    hosted.collect(after=15 * DAY)
+    hosted.collect(after=15 * DAY)
+    assert digest_of(note) not in manifests(hosted)
