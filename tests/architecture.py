@@ -5,8 +5,11 @@ import what is drawn in ``docs/architecture.md``; the tables below are the same 
 """
 
 import ast
+import io
 import re
 import sys
+import tokenize
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -452,6 +455,46 @@ def sizes(module: Module) -> Iterator[str]:
         length = (function.end_lineno or function.lineno) - function.lineno + 1
         if length > FUNCTION_LINES:
             yield f"{function.lineno}: {function.name} has {length} lines, at most {FUNCTION_LINES}"
+
+
+NO_CODE = (
+    tokenize.COMMENT,
+    tokenize.NL,
+    tokenize.NEWLINE,
+    tokenize.INDENT,
+    tokenize.DEDENT,
+    tokenize.ENDMARKER,
+)
+# The formats in this repository, and how many lines of code each may have: see docs/adr/0059.
+FORMAT_LINES = {"raw": 120, "pypi": 400, "npm": 950, "helm": 450, "maven2": 500}
+
+
+def code_lines(module: Module) -> int:
+    """Return how many lines a module has without blanks, comments and docstrings."""
+    tokens = tokenize.generate_tokens(io.StringIO(module.text).readline)
+    lines = {
+        line
+        for each in tokens
+        if each.type not in NO_CODE
+        for line in range(each.start[0], each.end[0] + 1)
+    }
+    for node in ast.walk(module.tree):
+        is_alone = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if is_alone and isinstance(node.value.value, str):
+            lines -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(lines)
+
+
+def over_budget(modules: Iterable[Module]) -> Iterator[str]:
+    """Yield the formats that have more lines than their budget, or none."""
+    found: Counter[str] = Counter()
+    for module in modules:
+        place, name, *rest = module.path.split("/")
+        if place == "formats" and rest[0] not in ("tests", "setup.py"):
+            found[name] += code_lines(module)
+    for name, lines in found.items():
+        if lines > FORMAT_LINES.get(name, 0):
+            yield f"{name}: {lines} lines, at most {FORMAT_LINES.get(name, 0)}"
 
 
 RULES = (

@@ -7,14 +7,17 @@ from pathlib import Path
 import pytest
 
 from tests.architecture import (
+    FORMAT_LINES,
     ROOT,
     RULES,
     Module,
+    code_lines,
     core_imports_downwards,
     core_knows_no_plugin,
     import_cycles,
     libraries_stay_in_their_places,
     no_module_state,
+    over_budget,
     plugins_import_downwards,
     plugins_use_the_facade,
     protocol_errors_stay_at_the_edge,
@@ -63,6 +66,11 @@ def test_no_word_of_a_format_is_in_the_core():
         for problem in words_of_formats(path.read_text(encoding="utf-8"))
     ]
     assert problems == []
+
+
+def test_no_format_is_larger_than_its_budget():
+    assert list(over_budget(modules())) == []
+    assert {path.name for path in (ROOT / "formats").iterdir() if path.is_dir()} == {*FORMAT_LINES}
 
 
 def test_the_whole_source_is_looked_at():
@@ -257,3 +265,19 @@ def test_a_circle_of_imports_is_noticed(texts):
 @pytest.mark.parametrize("texts", NO_CIRCLES)
 def test_what_is_no_circle_of_imports_passes(texts):
     assert list(import_cycles(package(texts))) == []
+
+
+def test_a_format_that_is_too_large_or_has_no_budget_is_noticed():
+    text = 'CODE = """\ntext\n"""\n'
+    large = Module("formats/raw/repoman_raw/large.py", text * 41)
+    small = Module("formats/raw/repoman_raw/small.py", text * 40)
+    test = Module("formats/raw/tests/test_large.py", text * 41)
+    new = Module("formats/new/repoman_new/plugin.py", text)
+    assert list(over_budget([large, test])) == ["raw: 123 lines, at most 120"]
+    assert list(over_budget([small, test])) == []
+    assert list(over_budget([new])) == ["new: 3 lines, at most 0"]
+
+
+def test_blanks_comments_and_docstrings_are_no_lines_of_code():
+    text = '"""About it."""\n\n# why\ndef f():\n    """What.\n\n    More.\n    """\n    return 1\n'
+    assert code_lines(Module("formats/raw/x.py", text)) == 2
