@@ -234,6 +234,7 @@ class FileFormat:
     Attributes:
         name: what repositories and rights are filed under.
         title: its display name.
+        rest_name: in the paths of the REST API, where clients know another; empty: the name.
         checksums: algorithms of the checksums that are stored with each file, besides SHA-256.
         redirects: whether a document that is asked for at another path than its key is redirected
             there: the links in it are relative.
@@ -256,6 +257,7 @@ class FileFormat:
 
     name: ClassVar[str]
     title: ClassVar[str]
+    rest_name: ClassVar[str] = ""
     checksums: ClassVar[tuple[str, ...]] = ()
     redirects: ClassVar[bool] = False
     shadows: ClassVar[bool] = True

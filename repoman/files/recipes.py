@@ -84,7 +84,7 @@ def files_recipes(
     that proxies or groups have besides, or in place of one of the same name.
     """
     rules = replace(format_.rules, asset_path=asset_path)
-    make = partial(Recipe, format=format_.name, rules=rules)
+    make = partial(Recipe, format=format_.name, rules=rules, rest_name=format_.rest_name)
     common: Mapping[str, type[Section]] = {"access": AccessSection, **sections}
     return [
         make(

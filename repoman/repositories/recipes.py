@@ -71,6 +71,7 @@ class Recipe:
             capabilities of the repository.
         rules: how the format sees its content.
         upload: what an upload by a form may have; None: repositories take no forms.
+        rest_name: of the format in the paths of the REST API; empty: its name.
     """
 
     format: str
@@ -79,6 +80,7 @@ class Recipe:
     build: Callable[[RepositoryContext], Built] = field(repr=False)
     rules: ContentRules = field(default=DEFAULT_RULES, repr=False)
     upload: UploadSpec | None = field(default=None, repr=False)
+    rest_name: str = ""
 
     @property
     def name(self) -> str:

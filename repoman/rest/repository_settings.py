@@ -191,7 +191,7 @@ def settings_area(recipes: Iterable[Recipe]) -> Area:
 
 def _add_endpoints(area: Area, models: SettingsModels) -> None:
     recipe = models.recipe
-    path = f"/v1/repositories/{recipe.format}/{recipe.type}"
+    path = f"/v1/repositories/{recipe.rest_name or recipe.format}/{recipe.type}"
     show = _show_function(models)
     area.post(path, AddRepository(recipe.format), status=HTTPStatus.CREATED)(
         _create_function(models)

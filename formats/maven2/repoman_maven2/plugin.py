@@ -101,6 +101,7 @@ class Maven(FileFormat):
 
     name = "maven2"
     title = "Maven"
+    rest_name = "maven"
     checksums = layout.ALGORITHMS
     remote_checksum = "sha1"
     shadows = False

@@ -8,6 +8,7 @@ from repoman_maven2 import index, plugin
 
 class TestMaven(FormatSuite):
     name = "maven2"
+    rest_name = "maven"  # As clients of the settings know it: the format has another name there.
     plugin = plugin
     replaces = False
     shadows = False

@@ -44,12 +44,13 @@ class FaceTests(FormatTests):
         else:
             body["group"] = {"memberNames": [hosted]}
         body |= self.rest_settings(type_)
-        path = f"{REST}/repositories/{self.name}/{type_}"
+        path = f"{REST}/repositories/{self.rest_name or self.name}/{type_}"
         sent: dict[str, Any] = {"data": json.dumps(body), "content_type": "application/json"}
         made = site.http.request("POST", path, **sent)
         assert made.status_code == 201, made.text
         shown = site.rest(f"{path}/{body['name']}")
-        assert (shown.status_code, shown.json["name"]) == (200, body["name"])  # type: ignore[index]
+        assert shown.status_code == 200, shown.text
+        assert (shown.json["name"], shown.json["format"]) == (body["name"], self.name)  # type: ignore[index]
         assert site.client(body["name"]).get(self.samples()[0].path).status_code == 404
 
     @pytest.mark.parametrize("type_", TYPES)

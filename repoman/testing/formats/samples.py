@@ -36,6 +36,7 @@ class Declarations:
 
     Attributes:
         name: of the format.
+        rest_name: of the format in the paths of the REST API; empty: its name.
         plugin: the module or object with its hooks.
         replaces: whether a hosted repository with default settings takes other bytes for a file.
         shadows: whether a group asks no remote for a package that a hosted member has.
@@ -47,6 +48,7 @@ class Declarations:
     """
 
     name: ClassVar[str]
+    rest_name: ClassVar[str] = ""
     plugin: ClassVar[object]
     replaces: ClassVar[bool] = True
     shadows: ClassVar[bool] = True
