@@ -82,6 +82,44 @@ def reset(repoman: Repoman, name: str, yes: bool) -> None:
     click.echo(f"Reset the options {name}.")
 
 
+@click.group()
+def email() -> None:
+    """Test the mail server; change it with 'repoman option set email'."""
+
+
+@email.command()
+@click.argument("address")
+@with_repoman
+def test(repoman: Repoman, address: str) -> None:
+    """Send a test message to ADDRESS. Works before e-mail is enabled."""
+    repoman.mailer.verify(address)
+    click.echo(f"Sent a test message to {address}.")
+
+
+@click.group()
+def realm() -> None:
+    """List the realms; 'repoman option set realms active=…' changes which of them are active."""
+
+
+@realm.command("list")
+@AS_JSON
+@with_repoman
+def list_realms(repoman: Repoman, as_json: bool) -> None:
+    """List the available realms: name, id in the REST API, whether it is active, and title."""
+    realms = repoman.security.realms
+    active = realms.active()
+    found = [
+        {"name": each.name, "id": each.id, "active": each.id in active, "title": each.title}
+        for each in realms.available()
+    ]
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    for each in found:
+        state = "active" if each["active"] else "-"
+        click.echo(f"{each['name']:<10} {each['id']:<24} {state:<6} {each['title']}")
+
+
 def _warn_of_unknown_realms(repoman: Repoman) -> None:
     realms = repoman.security.realms
     if unknown := realms.unknown():
