@@ -52,7 +52,7 @@ from repoman.db.sqlite import LAST_CHARACTER, batches
 from repoman.errors import NotFound
 from repoman.events.event import AuditEntry, Coordinate
 from repoman.events.event_records import insert_deleted, insert_deleted_component, insert_saved
-from repoman.events.histories import Histories
+from repoman.events.history_records import Histories
 from repoman.events.origin import current_origin
 from repoman.events.pulls import Pull
 from repoman.graph_records import ContentGraph

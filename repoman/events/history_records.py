@@ -53,33 +53,42 @@ def list_departures(repository_id: int, kind: str, before: int, limit: int) -> l
     return _events(_DEPARTURES, (repository_id, kind, before, limit))
 
 
-def find_last_left(repository_id: int, path: str) -> str | None:
-    """Return the digest that a path had before its last departure; None: there is none."""
-    row = database_proxy.execute_sql(_LAST_LEFT, (repository_id, path)).fetchone()
-    return None if row is None else str(row[0])
-
-
-def list_departed(
-    repository_id: int, kind: str, since: float, name: str | None, after: str, limit: int
-) -> list[str]:
-    """Return at most ``limit`` paths with a departure after a time, in their order.
-
-    Only those after the path ``after``; of components with this name, unless it is None.
-    """
-    values = (repository_id, kind, since, name, after, limit)
-    return [path for (path,) in database_proxy.execute_sql(_PATHS, values)]
-
-
-def find_states(repository_id: int, paths: Iterable[str], at: float) -> dict[str, str | None]:
-    """Return the digests that paths had at a time; None: there was nothing.
-
-    A path to which nothing happened since is missing.
-    """
-    found: dict[str, str | None] = {}
-    for batch in batches(paths):
-        found.update(database_proxy.execute_sql(_STATES, (json.dumps(batch), repository_id, at)))
-    return found
-
-
 def _events(sql: str, values: Sequence[object]) -> list[ContentEvent]:
     return [read_event(row) for row in database_proxy.execute_sql(sql, values)]
+
+
+class Histories:
+    """The past of the assets of components in a repository; thread safe.
+
+    Digests are SHA-256, in hex; times are seconds since the epoch.
+    """
+
+    def __init__(self, repository_id: int) -> None:
+        self._repository = repository_id
+
+    def last_left(self, path: str) -> str | None:
+        """Return the digest that a path had before its last departure; None: there is none."""
+        row = database_proxy.execute_sql(_LAST_LEFT, (self._repository, path)).fetchone()
+        return None if row is None else str(row[0])
+
+    def states_at(self, paths: Iterable[str], at: float) -> dict[str, str | None]:
+        """Return the digests that paths had at a time; None: there was nothing.
+
+        A path to which nothing happened since is missing.
+        """
+        found: dict[str, str | None] = {}
+        for batch in batches(paths):
+            values = (json.dumps(batch), self._repository, at)
+            found.update(database_proxy.execute_sql(_STATES, values))
+        return found
+
+    def departed(
+        self, kind: str, since: float, after: str, limit: int, name: str | None = None
+    ) -> list[str]:
+        """Return the paths of assets of a kind with a departure after a time, in their order.
+
+        At most ``limit`` of those after the path ``after``; of components with this name, unless
+        it is None.
+        """
+        values = (self._repository, kind, since, name, after, limit)
+        return [path for (path,) in database_proxy.execute_sql(_PATHS, values)]
