@@ -8,9 +8,10 @@ import pytest
 from tests.functional.docker.conftest import in_process, live, name, other_name, site
 from tests.functional.docker.driver import Registry
 from tests.functional.docker.sites import Site
+from tests.functional.docker_proxy.conftest import clock, make_proxy, upstream
 from tests.functional.docker_v1.driver import Engine
 
-__all__ = ["in_process", "live", "name", "other_name", "site"]
+__all__ = ["clock", "in_process", "live", "make_proxy", "name", "other_name", "site", "upstream"]
 
 V1 = {"docker.v1_enabled": True}
 

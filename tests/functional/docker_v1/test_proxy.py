@@ -7,33 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from repoman.testing import Clock, RepomanFactory
-from repoman_docker import plugin
-from tests.fakes.registry import FakeRegistry, Fault, fake_registry
+from tests.fakes.registry import Fault
 from tests.fakes.v1_registry import FakeV1Registry, fake_v1_registry
 from tests.functional.docker.driver import Registry
 from tests.functional.docker.images import digest_of, index_of, make_image
-from tests.functional.docker_proxy.proxies import DAY, HOUR, Proxies
+from tests.functional.docker_proxy.proxies import DAY, HOUR
 from tests.functional.docker_v1.conftest import engine_of
 from tests.functional.docker_v1.driver import Engine, Failures, V1Image, make_chain
-
-
-@pytest.fixture(scope="module")
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(scope="module")
-def make_proxy(tmp_path_factory, clock) -> Iterator[Proxies]:
-    factory = RepomanFactory(tmp_path_factory.mktemp("proxies"))
-    yield Proxies(factory({"docker": plugin}, clock), clock)
-    factory.stop()
-
-
-@pytest.fixture
-def upstream() -> Iterator[FakeRegistry]:
-    with fake_registry() as registry:
-        yield registry
 
 
 @pytest.fixture
