@@ -1,4 +1,7 @@
-"""The pages that delete tags, manifests and whole images: first what would go, then a button."""
+"""The pages that delete tags, manifests and whole images: first what would go, then a button.
+
+And the pages about what a collection removes by itself, and why something is kept.
+"""
 
 from contextlib import suppress
 
@@ -6,6 +9,7 @@ from flask import render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from repoman.plugin import NotFound, acting_by, done
+from repoman_docker.browsing.collecting import explain_keeping, plan_collection
 from repoman_docker.browsing.deleting import DeletionPlan, delete_references, plan_deletion
 from repoman_docker.browsing.image_deletion import delete_image, plan_image_deletion
 from repoman_docker.browsing.opening import find_package
@@ -73,4 +77,30 @@ def _image_page(repository: str, name: str, error: str = "") -> str:
         name=name,
         plan=plan_image_deletion(view, name),
         error=error,
+    )
+
+
+@pages.get("/collection")
+def collection(repository: str) -> str:
+    """Return what the next collection removes from a repository."""
+    view = open_view(repository)
+    docker = view.repository.config.sections["docker"]
+    return render_template(
+        "docker/collection.html",
+        repository=view.repository,
+        plan=plan_collection(view),
+        docker=docker,
+    )
+
+
+@pages.get("/image/<image:name>/-/why/<digest>")
+def why(repository: str, name: str, digest: str) -> str:
+    """Return why a manifest or a blob of an image is kept."""
+    view = open_view(repository)
+    return render_template(
+        "docker/why.html",
+        repository=view.repository,
+        name=name,
+        digest=digest,
+        holds=explain_keeping(view, name, digest),
     )

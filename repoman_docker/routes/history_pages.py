@@ -18,7 +18,7 @@ from repoman_docker.browsing.restoring import (
 )
 from repoman_docker.layout import tagged
 from repoman_docker.protocol.reference import Tag
-from repoman_docker.routes.collection_pages import pages
+from repoman_docker.routes.deletion_pages import pages
 from repoman_docker.routes.pages import open_view
 
 __all__ = ["pages"]  # with the views of this module
