@@ -49,6 +49,11 @@ def merge_spans(spans: Iterable[Span]) -> list[Span]:
     return found
 
 
+def of_nothing(_kind: str, _name: str, _version: str) -> str:
+    """Return the empty text: no component belongs to an asset."""
+    return ""
+
+
 def as_stored(coordinate: Coordinate) -> Coordinate:
     """Return the coordinate."""
     return coordinate
@@ -102,6 +107,10 @@ class ContentRules:
         search_fields: the search parameters of the format, by name (``hello.greeting``).
         attached_kinds: the kinds of references from something that is attached to what it refers
             to, and goes with it.
+        owner_of: takes the kind, the name and the version of a component, and returns the stored
+            path of the asset to which it belongs, as a signature does; empty: to none. If that is
+            there, and the repository has a collector, no cleanup policy chooses the component: it
+            goes with what it belongs to.
         tree_roots: the directories at the top of the stored paths that users browse; none: all.
     """
 
@@ -116,6 +125,7 @@ class ContentRules:
     shown: Callable[[Coordinate], Coordinate] = as_stored
     search_fields: Mapping[str, SearchField] = field(default_factory=dict)
     attached_kinds: tuple[str, ...] = ()
+    owner_of: Callable[[str, str, str], str] = of_nothing
     tree_roots: tuple[str, ...] = ()
 
 

@@ -16,6 +16,7 @@ A digest contains a colon and a name does not, so every path is unambiguous. A b
 stored under the digest with which it was pushed, whatever its algorithm.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from hashlib import sha1
 from urllib.parse import quote
@@ -57,6 +58,11 @@ REQUEST = "request"
 DISMISSED = {"cleanup": "A cleanup policy removed its last tag"}
 """Why an untagged manifest goes without a rule about those, by the source of what took its tag."""
 
+ATTACHING_SUFFIXES = ("", ".sig", ".att", ".sbom")
+"""What follows the digest of a manifest in the tags that belong to it, by clients without subjects:
+nothing by the referrers tag schema, else by cosign."""
+_ATTACHING_TAG = re.compile(r"sha256-([0-9a-f]{64})(\.[a-z]+)?")
+
 SIZE_MAX = 1 << 53
 """Larger sizes are not plausible, in bytes; a manifest may state any."""
 
@@ -84,6 +90,23 @@ def manifest_prefixes(name: str) -> list[str]:
 def tag_path(name: str, tag: Tag) -> str:
     """Return the path of a tag."""
     return f"tags/{name}/{tag}"
+
+
+def owner_path(name: str, tag: str) -> str:
+    """Return the path of the manifest to which a tag belongs by its name; empty: to none."""
+    if not tag.startswith("sha256-"):  # Nearly all do not.
+        return ""
+    found = _ATTACHING_TAG.fullmatch(tag)
+    if found is None or (found[2] or "") not in ATTACHING_SUFFIXES:
+        return ""
+    return f"manifests/{name}/sha256:{found[1]}"
+
+
+def attaching_tags(path: str) -> list[str]:
+    """Return the paths of the tags that may belong to the manifest at a path."""
+    name, _, digest = path.removeprefix("manifests/").rpartition("/")
+    tag = f"tags/{name}/{digest.replace(':', '-')}"
+    return [f"{tag}{each}" for each in ATTACHING_SUFFIXES] if digest.startswith("sha256:") else []
 
 
 def tag_list_path(name: str) -> str:

@@ -1,7 +1,7 @@
 """How the core sees the content of Docker repositories: by the paths of the registry API."""
 
 from repoman.plugin import ContentRules, Coordinate, SearchField, SearchTarget, beginning_with
-from repoman_docker.layout import BLOB, IMAGE, MANIFEST, SUBJECT, TAG
+from repoman_docker.layout import BLOB, IMAGE, MANIFEST, SUBJECT, TAG, owner_path
 
 ROOT = "/v2/"
 _RESOURCES = ("blobs", "manifests", "referrers", "tags")
@@ -29,6 +29,11 @@ def component_path(coordinate: Coordinate) -> str:
 def name_of(path: str) -> str:
     """Return the image name in such a path."""
     return "/".join(path.removeprefix(ROOT).split("/")[:-2])
+
+
+def owner_of(kind: str, name: str, version: str) -> str:
+    """Return the stored path of the manifest to which a tag belongs by its name."""
+    return owner_path(name, version) if kind == TAG else ""
 
 
 def names_below(beginning: str) -> tuple[str, str]:
@@ -68,5 +73,6 @@ RULES = ContentRules(
         "docker.labels": SearchField(SearchTarget.LABEL, "A label, as NAME=VALUE."),
     },
     attached_kinds=(SUBJECT,),
+    owner_of=owner_of,
     tree_roots=("blobs", "manifests", "tags"),
 )

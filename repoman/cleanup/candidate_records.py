@@ -92,6 +92,12 @@ def _read(
         yield from map(Candidate._make, cursor)
 
 
+def has_asset(repository: int, path: str) -> bool:
+    """Return whether there is an asset at a path."""
+    query = "SELECT 1 FROM asset WHERE repository_id = ? AND path = ?"
+    return database_proxy.execute_sql(query, (repository, path)).fetchone() is not None
+
+
 def count_assets(components: Iterable[int]) -> dict[int, int]:
     """Return how many assets each of the components has; those without are left out."""
     query = (

@@ -12,6 +12,7 @@ from repoman.catalog import records as catalog_records
 from repoman.cleanup import candidate_records as records
 from repoman.cleanup.candidate_records import Candidate
 from repoman.cleanup.rule import Rule, Verdict
+from repoman.content_rules import of_nothing
 from repoman.events.event import Coordinate
 from repoman.repositories.cleanup_records import CleanupPolicy
 from repoman.repositories.model import Repository
@@ -70,6 +71,9 @@ class Selection:
         now: float,
     ) -> None:
         self._repository = repository
+        self._id = repository.config.id
+        is_collected = repository.capabilities.collector is not None
+        self._owner_of = repository.rules.owner_of if is_collected else of_nothing
         self._rules = [Rule(each, repository.rules, now) for each in policies]
         self._needs_assets = any(each.needs_assets for each in self._rules)
         self._protection = repository.capabilities.protection
@@ -87,6 +91,9 @@ class Selection:
         for package, candidates in groupby(self._read(order), key=attrgetter("package")):
             counts: Counter[tuple[Rule, str]] = Counter()
             for candidate in candidates:
+                if owner := self._owner(candidate):
+                    yield Judgement(candidate, [], f"belongs to {owner}, and goes with it")
+                    continue
                 if package is None:
                     counts.clear()
                 opinions = [
@@ -113,7 +120,8 @@ class Selection:
 
     def still_chosen(self, ids: Sequence[int]) -> list[Judgement]:
         """Return the judgements of those of the components that still go, as they are now."""
-        candidates = records.list_candidates(ids, with_assets=self._needs_assets)
+        found = records.list_candidates(ids, with_assets=self._needs_assets)
+        candidates = [each for each in found if not self._owner(each)]
         kept = [self._last_kept_of(each, candidates) for each in self._rules]
         judgements = [
             self._judgement(
@@ -138,13 +146,22 @@ class Selection:
         why = self._protection(coordinate_of(candidate))
         return judgement._replace(protection=why) if why else judgement
 
+    def _owner(self, candidate: Candidate) -> str:
+        """Return the name of what a component belongs to, and is left to; empty: to nothing."""
+        path = self._owner_of(candidate.kind, candidate.name, candidate.version)
+        return path.rpartition("/")[2] if path and records.has_asset(self._id, path) else ""
+
+    def _judged(self, versions: Iterable[Candidate]) -> Iterator[Candidate]:
+        """Yield those that are not left to something else, and so count."""
+        return (each for each in versions if not self._owner(each))
+
     def _last_kept(self, rule: Rule) -> LastKept:
         """Return the last of the newest versions of each package that has more, in one scan."""
         found: LastKept = {}
         if rule.retain is not None:
             for package, versions in groupby(self._read(rule.order), key=attrgetter("package")):
                 if package is not None:
-                    found.update(_find_last_kept(rule, versions))
+                    found.update(_find_last_kept(rule, self._judged(versions)))
         return found
 
     def _last_kept_of(self, rule: Rule, candidates: Iterable[Candidate]) -> LastKept:
@@ -156,7 +173,7 @@ class Selection:
         for package, kind in packages:
             reader = records.read_package(package, kind, rule.order, with_assets=self._needs_assets)
             with closing(reader) as versions:
-                found.update(islice(_find_last_kept(rule, versions), 1))
+                found.update(islice(_find_last_kept(rule, self._judged(versions)), 1))
         return found
 
 

@@ -57,6 +57,7 @@ NOUNS = {
     MANIFEST: "manifest",
     TRASHED_MANIFEST: "manifest",
     BLOB: "blob",
+    TAG: "tag",
     V1_CHAIN: "V1 chain",
     V1_IMAGE: "V1 image",
 }
@@ -120,6 +121,8 @@ class HostedCollector:
         nodes = graph.nodes(each.path for each in step.nodes)
         verdicts = reachability.judge(p for p, each in nodes.items() if each.kind == MANIFEST)
         going = {path for path, each in verdicts.items() if each.fate is Fate.GOES}
+        led_to = {tag: path for path, _, tag in graph.named_by(going, (TAG,))}
+        going -= {path for tag, path in led_to.items() if tag not in nodes}  # Tagged since.
         chains = {manifest_of_chain(p) for p, each in nodes.items() if each.kind == V1_CHAIN}
         staying = graph.nodes(chains - going).keys() if chains else set()
         named = self._needed(nodes.values())
@@ -127,6 +130,7 @@ class HostedCollector:
             path
             for path, node in nodes.items()
             if (node.kind == MANIFEST and path in going)
+            or (node.kind == TAG and led_to.get(path) in going)
             or (node.kind == TRASHED_MANIFEST and reachability.is_final(node))
             or (node.kind == V1_CHAIN and manifest_of_chain(path) not in staying)
             or (
@@ -218,10 +222,13 @@ class _Plan:
             chains = self._graph.nodes(map(v1_chain_of, nodes))
             parts = {path for _, _, path in self._graph.names(nodes, (BLOB,))}
             manifests = [nodes[each] for each in batch if each in nodes]
+            # Tags that belong to another manifest: others would hold these.
+            tags = self._graph.nodes(tag for _, _, tag in self._graph.named_by(nodes, (TAG,)))
             if self._is_dry:
                 self._freed.add_references(nodes)
                 self._forget_chains(chains)
-            yield self._step([*manifests, *chains.values()], {p: order[p].reason for p in nodes})
+            going_now = [*manifests, *chains.values(), *tags.values()]
+            yield self._step(going_now, {p: order[p].reason for p in nodes})
             yield from self._remove_blobs(parts)
 
     def _with_dependants(self, going: dict[str, Verdict]) -> dict[str, Verdict]:
@@ -237,6 +244,9 @@ class _Plan:
             attached = self._graph.named_by(new, (SUBJECT,), REFERRERS_MAX)
             near = {path for _, path in pairs} | {source for _, _, source in attached}
             pairs += [(source, subject) for subject, _, source in attached]
+            by_tag = self._reachability.attachments.attached(new)
+            pairs += by_tag
+            near |= {path for path, _ in by_tag}
             for first, then in pairs:
                 before.setdefault(then, set()).add(first)
             wanted = near - found.keys() - self._planned

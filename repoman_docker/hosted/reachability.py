@@ -1,6 +1,7 @@
 """Which manifests of a hosted repository are needed, and why.
 
-A tag holds its manifest, an index holds its images, and a subject holds what is attached to it.
+A tag holds its manifest, an index holds its images, and a subject holds what is attached to it; so
+does a manifest to which a tag belongs by its name, as a signature of cosign.
 What nothing holds stays for a while: the grace, the time in which a tag can be restored, and then
 as the rule about untagged images says. What is held by something that goes, goes with it.
 """
@@ -18,7 +19,9 @@ from repoman.plugin import (
     GraphNode,
     pluralize,
 )
+from repoman_docker.hosted.tag_attachments import TagAttachments
 from repoman_docker.layout import CHILD, COLLECTION, DISMISSED, SUBJECT, TAG, title_of
+from repoman_docker.protocol.patterns import TagChoice
 from repoman_docker.sections import DockerHostedSection
 
 DAY_S = 86_400.0
@@ -60,6 +63,7 @@ class _Closure:
 
     nodes: dict[str, GraphNode] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)  # the first tag of a manifest
+    attached: set[str] = field(default_factory=set)  # by tags that belong to another one
     holders: _Holders = field(default_factory=lambda: defaultdict(list))
     references: int = 0
 
@@ -78,6 +82,7 @@ class Reachability:
         self._graph = graph
         self._docker = docker
         self._options = options
+        self.attachments = TagAttachments(graph, TagChoice(docker.immutable_tags))
 
     def judge(self, paths: Iterable[str]) -> dict[str, Verdict]:
         """Return what becomes of the manifests at these paths, and of those that hold them.
@@ -90,6 +95,8 @@ class Reachability:
             return self._judge_apart(paths)
         verdicts = {
             path: self._judge_alone(node, closure.tags.get(path))
+            if path not in closure.attached
+            else Verdict(Fate.BY_RULE, "Only tags that belong to a manifest lead to it.")
             for path, node in closure.nodes.items()
         }
         _settle(verdicts, closure.holders)
@@ -127,8 +134,11 @@ class Reachability:
             found = self._graph.nodes(wanted)
             closure.nodes.update(found)
             tags = self._graph.first_names(found, TAG)
-            closure.tags.update(tags)
-            pairs = self._holders_of(found.keys() - tags.keys())
+            owners = self.attachments.owners(tags)
+            closure.attached |= owners.keys()
+            closure.tags.update((path, tag) for path, tag in tags.items() if path not in owners)
+            pairs = self._holders_of(found.keys() - closure.tags.keys())
+            pairs += [(path, owner, TAG) for path, all_ in owners.items() for owner in all_]
             closure.references += len(pairs)
             if closure.is_cut:
                 return closure
