@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from tests.clock import WAIT_S
+from tests.fakes.scripted import reply, scripted
 from tests.live import LiveServer, live_server
 from tests.programs import python_packages
 from tests.python_indexes import DEBIAN, PythonClients, devpi, make_wheel, pypiserver
@@ -238,3 +239,59 @@ def test_packages_of_a_pypiserver_stay_when_it_is_gone(clients, server, tmp_path
     assert "110" in page.headers["Warning"]
     lost = requests.get(f"{index}never-seen/", timeout=WAIT_S)
     assert lost.status_code in (502, 503)  # an outage: nobody knows that it does not exist
+
+
+# What a remote says of its files ------------------------------------------------------------------
+
+
+@pytest.fixture
+def marked(tmp_path):
+    """An index with a wheel for each of these versions, an egg, and no metadata beside them."""
+    said = {"1.0": {}, "1.1": {"yanked": "broken"}, "2.0": {"requires-python": ">=9"}}
+    wheels = {each: make_wheel(tmp_path / "there", "marked", each) for each in said}
+    files = [{"filename": wheels[each].name, "hashes": {}, **said[each]} for each in said]
+    files.append({"filename": "marked-3.0-py3.11.egg", "hashes": {}})
+    for each in files:
+        each["url"] = f"/files/{each['filename']}"
+    page = {"meta": {"api-version": "1.0"}, "name": "marked", "files": files}
+
+    def answer(asked):
+        found = [each for each in wheels.values() if asked.path == f"/files/{each.name}"]
+        if found:
+            return reply(200, found[0].read_bytes())
+        is_page = asked.path == "/simple/marked/"
+        return reply(200, page, Content_Type=JSON) if is_page else reply(404)
+
+    with scripted(answer) as server:
+        yield server
+
+
+@pytest.mark.parametrize("client", ["pip", "uv"])
+def test_yanked_files_and_those_for_other_pythons_are_left_out(
+    clients, server, marked, tmp_path, client
+):
+    name = f"marked-{client}"
+    create(server, "proxy", name, f"proxy.remote_url={marked.url}")
+    index = f"{server.main_url}/repository/{name}/simple/"
+    words = ("install", "-i", index) if client == "pip" else ("pip", "install", "-i", index)
+    for wanted, version in (("marked", "1.0"), ("marked==1.1", "1.1")):
+        to = tmp_path / version
+        clients.run(client, *words, "--target", str(to), wanted)
+        assert [each.name for each in to.glob("*.dist-info")] == [f"marked-{version}.dist-info"]
+    refused = clients.run(
+        client, *words, "--target", str(tmp_path / "no"), "marked==2.0", check=False
+    )
+    assert refused.status
+    assert "Python" in refused.text
+    assert not [each for each in marked.log if each.path.endswith(".egg")]
+
+
+def test_the_end_of_a_wheel_is_read_before_the_proxy_has_it(server, marked):
+    create(server, "proxy", "ends", f"proxy.remote_url={marked.url}")
+    url = f"{server.main_url}/repository/ends/packages/marked/1.0/marked-1.0-py3-none-any.whl"
+    end = requests.get(url, headers={"Range": "bytes=-22"}, timeout=WAIT_S)  # of the directory
+    whole = requests.get(url, timeout=WAIT_S)
+    assert (end.status_code, end.content) == (206, whole.content[-22:])
+    size = len(whole.content)
+    assert end.headers["Content-Range"] == f"bytes {size - 22}-{size - 1}/{size}"
+    assert whole.headers["Accept-Ranges"] == "bytes"

@@ -223,3 +223,16 @@ def test_components_are_found_by_their_coordinates(client, deploy):
     assert len(assets) == 3  # documents are not listed
     assert client.delete(f"/service/rest/v1/components/{found['id']}").status_code == 204
     assert client.get(f"{URL}/{LIB}/maven-metadata.xml").status_code == 404
+
+
+def test_names_that_differ_in_case_are_two_artifacts(client, deploy, metadata):
+    other = JAR.replace("acme", "Acme")
+    assert client.put(f"{URL}/{JAR}", b"one").status_code == 201
+    assert client.put(f"{URL}/{other}", b"another").status_code == 201
+    assert client.get(f"{URL}/{JAR}").data == b"one"
+    assert client.get(f"{URL}/{other}").data == b"another"
+    assert client.get(f"{URL}/{JAR.replace('lib-', 'LIB-')}").status_code == 404
+    assert metadata(LIB).findtext("groupId") == "org.acme"
+    assert metadata(LIB.replace("acme", "Acme")).findtext("groupId") == "org.Acme"
+    assert client.delete(f"{URL}/{other}").status_code == 204
+    assert client.get(f"{URL}/{JAR}").data == b"one"
