@@ -140,6 +140,7 @@ class Document:
         source: where it came from; empty where there is but one place.
         headers: further headers of the answer.
         warnings: what may be missing in it, as sentences.
+        is_cacheable: as of :class:`repoman.http.content.Content`.
     """
 
     read: Callable[[], Value]
@@ -147,6 +148,7 @@ class Document:
     source: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    is_cacheable: bool = False
 
     @property
     def value(self) -> Value:

@@ -40,7 +40,7 @@ class GeneratedDocuments:
     def get(self, metadata: Metadata) -> Document:
         """Return a document (NotFound: there is no such package)."""
         value, tag = self._made.get(metadata.key, lambda: self._make(metadata))
-        return Document(lambda: value, tag)
+        return Document(lambda: value, tag, is_cacheable=True)
 
     def has(self, package: str) -> bool:
         """Return whether there is a file of a package, or was one."""

@@ -58,7 +58,8 @@ class GroupFiles:
             value, tag = self._root(metadata, answers, owned)
             return Document(lambda: value, tag, headers=headers, warnings=tuple(warnings))
         if len(found) == 1:
-            return replace(found[0], headers=headers, warnings=tuple(warnings))
+            same = replace(found[0], headers=headers, warnings=tuple(warnings))
+            return replace(same, is_cacheable=False)
         tag = tag_of(*(each.tag for each in found))
         merged = partial(self._merged, metadata, found)
         return Document(merged, tag, headers=headers, warnings=tuple(warnings))

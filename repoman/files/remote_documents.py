@@ -19,6 +19,7 @@ from repoman.errors import NotFound, UpstreamError, UpstreamRefused, UpstreamUna
 from repoman.files.format import DOCUMENTS, METADATA, Document, FileFormat, Metadata, Value
 from repoman.proxy.cache import ProxyCache, Source
 from repoman.proxy.cached_files import (
+    LASTING_S,
     NOT_THERE,
     REFUSED,
     STALE,
@@ -72,7 +73,8 @@ class RemoteDocuments:
         path = DOCUMENTS + metadata.key
         asset = self._cache.find(path)
         if asset is not None and self._is_fresh(asset, age_max_s):
-            return self._kept(metadata, asset, Source.HIT)
+            found = self._kept(metadata, asset, Source.HIT)
+            return replace(found, is_cacheable=self._is_fresh(asset, age_max_s, LASTING_S))
         if asset is None and path in self._cache.negative:
             raise NotFound(f"The remote did not have {metadata.name} recently.")
         with self._cache.absence(metadata.name):
@@ -88,8 +90,8 @@ class RemoteDocuments:
                 _log.warning("Serving a stale copy of %s: %s", metadata.key, error)
                 return self._stale(metadata, asset, str(error))
 
-    def _is_fresh(self, asset: Asset, age_max_s: float | None) -> bool:
-        if not self._cache.metadata.is_fresh(asset.checked_at):
+    def _is_fresh(self, asset: Asset, age_max_s: float | None, ahead: float = 0.0) -> bool:
+        if not self._cache.metadata.is_fresh(asset.checked_at, ahead):
             return False
         return age_max_s is None or self._cache.metadata.age(asset.checked_at) <= age_max_s
 

@@ -14,6 +14,7 @@ from werkzeug.http import parse_accept_header
 from repoman.caching import LruCache
 from repoman.files.format import Document, FileFormat, Metadata, Rendered, tag_of
 from repoman.http.compression import compressed, offer
+from repoman.http.current import allow_caching
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Renderer:
 
     def send(self, metadata: Metadata, document: Document) -> Response:
         """Return the answer to the current GET or HEAD request."""
+        if document.is_cacheable:
+            allow_caching()
         variant = self._format.variant(metadata, request.headers.get("Accept", ""))
         base = request.url_root.rstrip("/") if self._format.is_absolute else ""
         form = self._form(metadata, document, variant, base)

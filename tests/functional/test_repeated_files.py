@@ -1,5 +1,6 @@
 """Files of any format, answered from the server's memory of responses: never a wrong one."""
 
+import hashlib
 import http.client
 import json
 import re
@@ -261,6 +262,44 @@ def test_a_file_that_may_change_is_asked_for_again_after_an_invalidation(site, r
     remote.answer = lambda _: reply(200, b"two", ETag='"2"')
     site.cli("repo", "invalidate", site.name)
     wait_until(lambda: site.send("GET", "file").data == b"two", what="the new bytes")
+
+
+def publish(site, version):
+    data = secrets.token_bytes(10)
+    dist = {"shasum": hashlib.sha1(data, usedforsecurity=False).hexdigest()}
+    file = {"data": b64encode(data).decode(), "length": len(data)}
+    document = {
+        "name": "ours",
+        "dist-tags": {"latest": version},
+        "versions": {version: {"name": "ours", "version": version, "dist": dist}},
+        "_attachments": {f"ours-{version}.tgz": file},
+    }
+    assert site.send("PUT", "ours", json.dumps(document)).status == 201
+
+
+def versions(answer):
+    return list(json.loads(answer.data)["versions"])
+
+
+def test_a_document_is_repeated_until_a_file_is_stored(site):
+    site.create("npm-hosted")
+    publish(site, "1.0.0")
+    assert versions(site.ask_until_repeated("ours")) == ["1.0.0"]
+    publish(site, "1.1.0")
+    assert versions(site.send("GET", "ours")) == ["1.0.0", "1.1.0"]
+    again = site.ask_until_repeated("ours")
+    unchanged = site.ask_until_repeated("ours", If_None_Match=again.headers["ETag"])
+    assert (versions(again), unchanged.status) == (["1.0.0", "1.1.0"], 304)
+
+
+def test_a_document_of_a_remote_is_repeated_until_an_invalidation(site, mirror, remote):
+    assert site.send("GET", "demo").headers["X-Repoman-Cache"] == "MISS"
+    assert versions(site.ask_until_repeated("demo")) == ["1.0.0"]
+    remote.answer.packages["demo"]["2.0.0"] = DATA
+    remote.answer.tag = '"two"'
+    assert versions(site.send("GET", "demo")) == ["1.0.0"]
+    site.cli("repo", "invalidate", site.name)
+    wait_until(lambda: "2.0.0" in versions(site.send("GET", "demo")), what="the new version")
 
 
 def test_a_group_answers_by_the_first_member_that_has_a_file_by_now(site):

@@ -9,6 +9,8 @@ import pytest
 
 from repoman.clocks import DAY_S
 from repoman.errors import UpstreamUnavailable
+from repoman.files.format import Metadata
+from repoman.proxy.cached_files import LASTING_S
 from repoman.security.rights_records import Role
 from repoman_npm import plugin
 from repoman_npm.routes import audits
@@ -142,6 +144,19 @@ def test_one_request_serves_both_forms_and_addresses_lead_here(packument, server
         assert tarball == f"http://localhost{URL}/{name}/-/{file}"
     assert first.json["dist-tags"] == {"latest": "1.0.0"}
     assert server.paths() == [f"/{name.replace('/', '%2f')}"]
+
+
+def test_what_says_the_same_for_a_while_may_be_repeated(repoman, packument, clock):
+    def may_be_repeated(name):
+        service = repoman.repositories.find(name).service
+        return service.document(Metadata("demo", "demo")).is_cacheable
+
+    packument("demo")
+    assert may_be_repeated("mirror")
+    assert not may_be_repeated("all")
+    clock.jump(DAY_S - LASTING_S + 1)
+    assert packument("demo").headers["X-Repoman-Cache"] == "HIT"
+    assert not may_be_repeated("mirror")
 
 
 def test_addresses_have_the_host_that_was_asked(client, packument):
