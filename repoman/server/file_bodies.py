@@ -92,6 +92,10 @@ class GrowingResponse(FileResponse):
             self.remain = min(self.remain, size)
         return self.remain
 
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield nothing: only an empty body is not sent by a slice."""
+        return iter(())
+
     def open_slice(self, wake: Callable[[], object]) -> "FileSlice | GrowingSlice":
         """See :class:`FileResponse`."""
         self.file.subscribe(wake)

@@ -103,6 +103,15 @@ def test_bytes_leave_as_they_come(start, growing):
     assert growing.closed_by[0].startswith("worker")
 
 
+def test_an_empty_file_is_a_whole_response(start, growing):
+    _, connect = start()
+    client = connect()
+    answer = client.get("/?0,0")
+    assert (answer.status, answer.body) == (200, b"")
+    assert client.get("/small").body == b"hello"
+    assert len(growing.closed_by) == 1
+
+
 def test_the_rest_may_come_from_memory(start, growing):
     growing.in_memory_from = 700_000
     _, connect = start(threads=1)
