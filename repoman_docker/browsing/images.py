@@ -3,9 +3,19 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from repoman.plugin import ListOrder, ListPage, ListRequest, PackageQuery, RepositoryView
+from repoman.plugin import (
+    ComponentQuery,
+    ListOrder,
+    ListPage,
+    ListRequest,
+    PackageQuery,
+    PackageView,
+    RepositoryView,
+)
+from repoman_docker.layout import TAG
 
 PAGE_IMAGES = 50
+TAGS_COUNTED = 200  # Tags of an image that are counted for who may not see everything.
 
 
 class ImageOrder(StrEnum):
@@ -36,12 +46,15 @@ class ImageRow:
         size: of all of its blobs, each once, as they are stored.
         own_size: of those that nothing else uses.
         pulled_at: 0: never.
+        tags: those that the viewer may see.
+        has_more_tags: whether there may be more, since not all were looked at.
     """
 
     name: str
     member: str
     description: str
     tags: int
+    has_more_tags: bool
     size: int
     own_size: int
     pushed_at: float
@@ -65,7 +78,7 @@ def list_images(
     after: str = "",
     size: int = PAGE_IMAGES,
 ) -> ListPage[ImageRow]:
-    """Return a page of images; of two statements, however many there are.
+    """Return a page of images; of two statements, however many there are, for who sees all.
 
     ``text`` is a part of the name, or a pattern with ``*``; by name they ascend, else descend.
 
@@ -82,7 +95,7 @@ def list_images(
             each.name,
             each.repository,
             described[each.repository_id, each.name],
-            each.versions,
+            *_count_tags(view, each),
             each.size,
             each.own_size,
             each.updated_at,
@@ -92,6 +105,19 @@ def list_images(
         if (each.repository_id, each.name) in described
     ]
     return ListPage(rows, page.next)
+
+
+def _count_tags(view: RepositoryView, package: PackageView) -> tuple[int, bool]:
+    """Return how many tags of an image the viewer may see, and whether there may be more.
+
+    The kept number has all of them, also those that a content selector hides.
+    """
+    if view.scopes[package.repository_id].sees is None:
+        return package.versions, False
+    query = ComponentQuery(kind=TAG, name=package.name, order=ListOrder.NAME)
+    page = view.components(query, ListRequest(TAGS_COUNTED))
+    mine = [each for each in page.items if each.repository_id == package.repository_id]
+    return len(mine), page.next is not None
 
 
 def _pattern(text: str) -> str:

@@ -26,7 +26,8 @@ class ImageXO(Resource):
         alias="repository", validation_alias="member", description="That has it, of a group."
     )
     description: str
-    tags: int
+    tags: int = Field(description="That the user may see, as far as they were counted.")
+    has_more_tags: bool
     size: int = Field(description="Of all its blobs, each once.")
     own_size: int = Field(description="Of the blobs that nothing else uses.")
     pushed_at: Moment

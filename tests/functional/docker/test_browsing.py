@@ -509,3 +509,18 @@ def test_the_files_of_a_layer_are_listed(stage, hosted, registry):
     config = load_image(opened, "app", "2").manifest.layers[0]
     with pytest.raises(Invalid, match="not an archive"):
         LISTS.get(opened, find_layer(opened, "app", str(config.digest)))
+
+
+def test_the_number_of_tags_is_of_those_that_one_may_see(stage, hosted, registry, monkeypatch):
+    for tag in ("1", "2", "secret"):
+        registry.push("app", tag, make_image())
+    chosen = 'path == "/v2/app/tags/list" or path =~ "/v2/app/manifests/([12]|sha256.*)"'
+    limited = stage.make_user(stage.make_selected(hosted, chosen, ["browse", "read"]))
+
+    def counted(*login):
+        [row] = list_images(see(stage, hosted, *login)).items
+        return row.tags, row.has_more_tags
+
+    assert (counted(), counted(limited)) == ((3, False), (2, False))
+    monkeypatch.setattr("repoman_docker.browsing.images.TAGS_COUNTED", 1)
+    assert (counted(), counted(limited)) == ((3, False), (1, True))
