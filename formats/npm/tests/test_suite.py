@@ -2,7 +2,7 @@
 
 import json
 
-from formats.npm.tests.conftest import make_document, make_tarball
+from formats.npm.tests.conftest import SHORT, make_document, make_tarball
 from repoman.testing import FormatSuite, RemoteFile, Sample
 from repoman_npm import plugin
 
@@ -11,6 +11,7 @@ class TestNpm(FormatSuite):
     name = "npm"
     plugin = plugin
     replaces = False
+    media_types = ("application/json", SHORT)
 
     # A version is published once, with any bytes: see test_publishing.
     test_hosted_the_same_file_again_changes_nothing = None

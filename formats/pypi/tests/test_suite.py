@@ -13,6 +13,7 @@ class TestPyPI(FormatSuite):
     name = "pypi"
     plugin = plugin
     replaces = False
+    media_types = ("text/html", JSON)
 
     def make(self, package, version, content=""):
         filename = f"{package}-{version}-py3-none-any.whl"

@@ -61,6 +61,21 @@ class HostedTests(FormatTests):
                 answer = client.get(path, headers={"If-None-Match": tags[path]})
                 assert (answer.status_code, text in answer.text) == (200, True)
 
+    def test_hosted_documents_are_tagged_by_their_form(self, client: RepositoryClient) -> None:
+        sample = self.samples()[0]
+        self.store(client, sample)
+        for path in self.documents(sample):
+            sent: dict[str, object] = {}
+            for accept in ("*/*", "odd/type", ";;", *self.media_types):
+                for encoding in ("identity", "gzip"):
+                    headers = {"Accept": accept, "Accept-Encoding": encoding}
+                    answer = client.get(path, headers=headers)
+                    assert answer.status_code in (200, 406), (path, accept)
+                    if answer.status_code == 200 and path in self.tagged(sample):
+                        form = (answer.content_type, answer.content_encoding, answer.data)
+                        assert sent.setdefault(answer.headers["ETag"], form) == form, path
+            assert len(sent) >= len(self.media_types), path
+
     def test_hosted_a_part_is_sent_where_a_part_is_asked_for(
         self, client: RepositoryClient
     ) -> None:

@@ -7,14 +7,16 @@ import tracemalloc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from io import RawIOBase
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from repoman.http.body import WSGI, Environ
+from repoman.testing.factory import ADMIN
 from repoman.testing.formats.base import FormatTests
 from repoman.testing.formats.remote import remote_server
-from repoman.testing.formats.site import RepositoryClient, Site
+from repoman.testing.formats.site import RepositoryClient, Site, wait_until
 from repoman.testing.processes import run_in_process
 
 BIG_BYTES = 64 << 20
@@ -70,6 +72,53 @@ class LimitTests(FormatTests):
         assert step >= len(("open", "write", "fsync", "rename"))
         assert answer.status_code < 300, answer.text
         assert self.is_named(client, sample)
+
+    def test_limits_a_body_is_not_read_where_nothing_may_be_stored(
+        self, site: Site, hosted: str, client: RepositoryClient
+    ) -> None:
+        site.repoman.repositories.update(hosted, {"storage": {"write_policy": "deny"}})
+        bodies: list[Unread] = []
+        client.wrap(lambda app: partial(_send_unread, app, bodies))
+        for login in (ADMIN, site.user()):
+            answer = self.upload(client.as_user(login), self.samples()[0])
+            assert 400 <= answer.status_code < 500, answer.status
+            assert answer.data, "the client is told why"
+        assert len(bodies) == 2
+        assert not [each for each in bodies if each.is_read]
+
+    def test_limits_a_proxy_serves_what_its_full_disk_cannot_keep(
+        self, site: Site, mirror: str
+    ) -> None:
+        client, sample = site.client(mirror), self.samples()[0]
+        with full_disk(site.repoman.data / "blobs") as disk:
+            disk.fill_at(0)
+            assert client.get(sample.path).data == sample.data
+            wait_until(lambda: disk.is_full, "a write")
+        self.keep(client, sample.path)
+        assert self.is_named(client, sample)
+
+
+class Unread(RawIOBase):
+    """A body that tells whether anything was read of it."""
+
+    def __init__(self) -> None:
+        self.is_read = False
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, _: Any) -> int:
+        """Note it, and have nothing."""
+        self.is_read = True
+        return 0
+
+
+def _send_unread(
+    app: WSGI, bodies: list[Unread], environ: Environ, start_response: Any
+) -> Iterable[bytes]:
+    bodies.append(Unread())
+    return app({**environ, "wsgi.input": bodies[-1]}, start_response)
 
 
 class Meter:

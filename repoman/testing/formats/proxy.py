@@ -168,6 +168,21 @@ class ProxyTests(FormatTests):
         for asked in remote_files.asked:
             assert sample.rule_name not in asked
 
+    def test_proxy_a_blocked_remote_is_not_asked(
+        self, site: Site, mirror: str, remote_files: RemoteServer
+    ) -> None:
+        client, (first, second, _) = site.client(mirror), self.samples()
+        assert self.is_named(client, first)
+        self.keep(client, first.path)
+        site.repoman.repositories.update(mirror, {"http_client": {"blocked": True}})
+        site.clock.jump(LONG_S)
+        remote_files.asked.clear()
+        assert client.get(first.path).data == first.data
+        answer = client.get(second.path)
+        assert 400 <= answer.status_code < 600, answer.status
+        assert answer.status_code != 500
+        assert remote_files.asked == []
+
     def test_proxy_nothing_can_be_written(
         self, site: Site, mirror: str, remote_files: RemoteServer
     ) -> None:

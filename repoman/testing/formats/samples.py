@@ -43,6 +43,7 @@ class Declarations:
         puts: whether a file is stored by a PUT of its path, and removed by DELETE.
         takes_forms: whether the format has an upload by a form.
         documents_have_tags: whether documents have an ETag; those of :mod:`repoman.files` have.
+        media_types: in which clients ask for documents; each is a form of its own.
         open_routes: endpoints of routes of the format that need no right, such as a login.
         bad_paths: paths, encoded, at which there can be no file and nothing can be stored.
     """
@@ -55,6 +56,7 @@ class Declarations:
     puts: ClassVar[bool] = False
     takes_forms: ClassVar[bool] = False
     documents_have_tags: ClassVar[bool] = True
+    media_types: ClassVar[Sequence[str]] = ()
     open_routes: ClassVar[Sequence[str]] = ()
     bad_paths: ClassVar[Sequence[str]] = (
         "a/%2e%2e/b",
