@@ -35,7 +35,7 @@ from repoman.catalog.use_records import AssetKey, Referrer, Use
 from repoman.catalog.views import RepositoryView, RepositoryViews, StoredAsset
 from repoman.cleanup.preview import Decision as CleanupDecision
 from repoman.cleanup.preview import PreviewQuery as CleanupQuery
-from repoman.cli.common import render_time, with_repoman
+from repoman.cli.common import MOMENT, render_time, with_repoman
 from repoman.clocks import ConfirmedClock
 from repoman.collection import (
     CollectionOptions,
@@ -364,6 +364,7 @@ __all__ = [
     "LDAP_TEMPLATES",
     "LEVELS",
     "LINE_ACTIONS",
+    "MOMENT",
     "NAME_KEYS",
     "PRIVILEGE_TYPES",
     "PROMISE_INTERVAL_S",

@@ -8,6 +8,7 @@ from typing import TypeVar
 import click
 
 from repoman.plugin import (
+    MOMENT,
     Invalid,
     ListPage,
     Repoman,
@@ -330,7 +331,7 @@ def show_history(
 @tag.command("restore")
 @click.argument("repository")
 @click.argument("reference", metavar="[IMAGE[:TAG]]", default="")
-@click.option("--at", type=click.DateTime(), help="As they were at this time (UTC).")
+@click.option("--at", type=MOMENT, help="As they were at this time (UTC).")
 @click.option("--digest", default="", help="The manifest to which the tag should lead.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be restored.")
 @with_repoman

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import click
 
-from repoman.cli.common import with_repoman
+from repoman.cli.common import MOMENT, with_repoman
 from repoman.core import Repoman
 from repoman.security.audit_file import render_line
 
@@ -17,7 +17,7 @@ def audit() -> None:
 
 
 @audit.command("list")
-@click.option("--since", type=click.DateTime(), help="Only events at or after this time (UTC).")
+@click.option("--since", type=MOMENT, help="Only events at or after this time (UTC).")
 @click.option("--actor", help="Only events of this user.")
 @click.option("--domain", help="Only events of this category: login, content, role, …")
 @click.option("--type", help="Only events of this type: failed, push, delete, …")

@@ -23,6 +23,10 @@ from repoman.sections import Text
 STDIN_MAX_BYTES = 1 << 20  # The longest value that a command reads from standard input.
 LOWEST_PRIORITY = 19  # The niceness of long work beside a server.
 PATH = click.Path(path_type=Path)
+MOMENT = click.DateTime(
+    ["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"]
+)
+"""A day or a time, to the minute or the second; without a time zone, which is UTC."""
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print all details as JSON.")
 
 

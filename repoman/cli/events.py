@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from repoman.cli.common import with_repoman
+from repoman.cli.common import MOMENT, with_repoman
 from repoman.core import Repoman
 from repoman.events.event import ContentEvent
 
@@ -22,7 +22,7 @@ def event() -> None:
 @click.option("--source", help="Only events from this source: request, command, …")
 @click.option("--kind", help="Only events of assets of this kind.")
 @click.option("--path", help="Only events of the asset with this stored path.")
-@click.option("--since", type=click.DateTime(), help="Only events at or after this time (UTC).")
+@click.option("--since", type=MOMENT, help="Only events at or after this time (UTC).")
 @click.option("--oldest-first", is_flag=True, help="Begin with the oldest event.")
 @click.option("--after", type=click.IntRange(0), help="Continue after the event with this id.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))

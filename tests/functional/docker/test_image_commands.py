@@ -180,9 +180,9 @@ def test_tags_are_restored_and_their_history_told(run):
     assert run("tag", "restore", "images", "team/app:1.9").splitlines()[1] == "1 of 1 tags"
     assert "1.9" in run("tags", "images", "team/app", "--filter", "1.9")
     assert "Without a tag" in run("tag", "restore", "images", "team/app", status=1)
-    assert "within the last 14 days" in run(
-        "tag", "restore", "images", "--at", "2001-01-01", status=1
-    )
+    for at in ("2001-01-01", "2001-01-01 17:00", "2001-01-01T17:00", "2001-01-01 17:00:59"):
+        told = run("tag", "restore", "images", "--at", at, status=1)
+        assert "within the last 14 days" in told
 
 
 def test_what_tags_take_is_listed(data):
