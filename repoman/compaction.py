@@ -98,6 +98,7 @@ class Compactor:
         for name in self._stores.names():
             while digests := records.list_condemned(name, BATCH):
                 count += len(self._remove(name, digests, progress or Unwatched()))
+        self._stores.may_be_removing = False
         return count
 
     def sweep_next(self, progress: Progress) -> int:
@@ -137,12 +138,15 @@ class Compactor:
             RepomanError: the database or the blob store cannot be used.
         """
         check_belongs(self._stores.get(name), name)
+        self._stores.may_be_removing = True
         with self._database.transaction():
             named = records.list_named(name, digests)
             records.note_release(name, named, None)
             condemned = set(digests) - named
             records.condemn(name, condemned)
-        return self._remove(name, condemned, progress or Unwatched())
+        removed = self._remove(name, condemned, progress or Unwatched())
+        self._stores.may_be_removing = False
+        return removed
 
     def _remove(self, name: str, condemned: Collection[str], progress: Progress) -> set[str]:
         """Remove the bytes and rows of condemned blobs, but for those that were just committed."""

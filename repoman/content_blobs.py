@@ -76,12 +76,18 @@ class ContentBlobs:
         deadline = time.monotonic() + (BRIEF_WAIT_S if is_brief else REMOVAL_MAX_S)
         while True:
             with self._database.transaction(repository=self._repository):
-                if not has_condemned(self.store, digests) or time.monotonic() >= deadline:
+                if not self._is_removing(digests) or time.monotonic() >= deadline:
                     yield
                     return
             # Outside of the transaction: compaction needs one to end.
             with waiting(Wait.DATABASE):
                 time.sleep(REMOVAL_POLL_S)
+
+    def _is_removing(self, digests: Collection[str]) -> bool:
+        """Return whether compaction is removing any of these blobs; within a transaction."""
+        # It says so before its own transaction begins, which waits for this one.
+        may_be = self._stores is None or self._stores.may_be_removing
+        return may_be and has_condemned(self.store, digests)
 
     def save(
         self, blob: StoredBlob, checksums: Mapping[str, str], present: Present, now: float

@@ -56,6 +56,7 @@ class BlobStoreManager:
     Attributes:
         look_again: called when an unknown name is asked for; another process may have created it.
         quotas: the hard quotas in bytes, by the names of the stores that have one.
+        may_be_removing: whether compaction may be removing blobs; not, once it has said so.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class BlobStoreManager:
         self.configured = frozenset(settings)
         self.look_again: Callable[[], object] = lambda: None
         self.quotas: Mapping[str, int] = {}
+        self.may_be_removing = True  # So it stays where another process compacts.
         self._min_free = min_free
         self._stores = {
             name: self._limited(self._make(name, factories, settings, data)) for name in settings

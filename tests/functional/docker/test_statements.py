@@ -23,6 +23,7 @@ MOST = {"HEAD": 1, "POST": 3, "PATCH": 0, "PUT": 9, "manifest": 19}
 def client(repoman_factory, monkeypatch):
     monkeypatch.setattr("repoman.uploads.KNOWN_S", 3600)  # however slow this machine is
     repoman = repoman_factory({"docker": plugin})
+    repoman.compactor.finish()  # as a server does before it serves
     repoman.repositories.create("images", "docker-hosted", {})
     return HttpClient(repoman, connector="images")
 

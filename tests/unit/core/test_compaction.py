@@ -268,6 +268,7 @@ def looks(monkeypatch):
 def test_who_stores_again_what_is_being_removed_waits_for_the_end(
     when, is_joined, save, content, stores, compactor, clock, monkeypatch, looks
 ):
+    compactor.finish()
     store, names = stores.get("default"), []
     detach = store.detach
 
@@ -280,6 +281,7 @@ def test_who_stores_again_what_is_being_removed_waits_for_the_end(
     pusher = Thread(target=store_again)
 
     def detach_beside_a_push(digest, writer_id, committed_before):
+        assert stores.may_be_removing
         if when == "before":  # The new bytes are there, but the old ones were just looked at.
             pusher.start()
             wait_until(lambda: any(looks))
@@ -291,13 +293,24 @@ def test_who_stores_again_what_is_being_removed_waits_for_the_end(
 
     save("a", b"one")
     content.delete_assets(["a"])
-    clock.ahead = LATER
+    clock.jump(LATER)
     monkeypatch.setattr(store, "detach", detach_beside_a_push)
+    assert not stores.may_be_removing
     assert compactor.compact() == (when == "after")
     pusher.join()
     assert names == ["b"]
     assert content.open_body(content.get_asset("b")) == b"one"
     assert (compactor.compact(), sweep_all(compactor)) == (0, 0)
+
+
+def test_nobody_asks_whether_blobs_are_removed_while_none_is(
+    database, blobs, make_repository, stores, compactor, save, looks
+):
+    content = ContentStore(database, make_repository("other"), "default", blobs, stores=stores)
+    save("a", b"one", content)  # Another process may have been killed.
+    compactor.finish()
+    save("b", b"two", content)
+    assert looks == [False]
 
 
 def test_a_condemned_blob_that_is_committed_again_stays(
