@@ -128,6 +128,7 @@ from repoman.files.service import (
     RemoteQuery,
     takes_uploads,
 )
+from repoman.flights import SingleFlight
 from repoman.graph_records import ContentGraph, FreedBytes, GraphNode, freed_bytes, released_bytes
 from repoman.group.asking import MemberPool, first_found
 from repoman.group.members import Member, Members, readable
@@ -208,7 +209,7 @@ from repoman.printable import pluralize, render_size
 from repoman.proxy.cache import CacheRemote, ProxyCache, Source
 from repoman.proxy.cached_files import CachedFile, CachedFiles, Place, RemoteFiles
 from repoman.proxy.download import STORAGE_ERRORS, Download
-from repoman.proxy.fetching import Body, FetchRequest, PassThrough, SingleFlight
+from repoman.proxy.fetching import Body, FetchRequest, PassThrough
 from repoman.proxy.redirects import is_same_server
 from repoman.proxy.remote_health import Condition as RemoteCondition
 from repoman.proxy.remote_health import Remote, RemoteState

@@ -56,7 +56,7 @@ CORE = (
     {"plugins"},
     {"hookspecs"},
     {"config", "sections", "keyring"},
-    {"threads", "durable"},
+    {"threads", "durable", "flights"},
     {"waiting", "health", "clocks", "caching", "metrics", "rate_limit", "disk_space"},
     {"logs"},
     {"errors", "external_url", "patterns", "printable", "problems", "versions"},

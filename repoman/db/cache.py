@@ -57,6 +57,14 @@ class ReadCache(Generic[Value]):
                 return found
         return self._read(key, read)
 
+    def holds(self, key: Hashable) -> bool:
+        """Return whether the read of a key is in memory, and nothing that it saw has changed."""
+        entry = self._entries.entries.get(key)
+        if entry is None:
+            return False
+        now = self._topics.numbers
+        return all(now.get(topic, 0) == number for topic, number in entry.value[0].items())
+
     def _read(self, key: Hashable, read: Callable[[], Value]) -> Value:
         with self._topics.reading(self._repository) as dependencies:
             value = read()

@@ -85,6 +85,7 @@ _WRITE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _READ = re.compile(r'\b(?:FROM|JOIN)\s+"?(\w+)"?(?!\w*\()', re.IGNORECASE)
+_NAMED = re.compile(r"\b(\w+)\s*(?:\([\w\s,]*\)\s*)?AS\s*\(", re.IGNORECASE)  # after WITH
 
 
 def content_topic(repository_id: int) -> str:
@@ -114,8 +115,9 @@ def written_table(sql: str) -> str | None:
 
 @lru_cache(STATEMENTS_MAX)
 def read_tables(sql: str) -> frozenset[str]:
-    """Return the tables that a statement reads."""
-    return frozenset(name.lower() for name in _READ.findall(sql))
+    """Return the tables that a statement reads, but not what it has named itself."""
+    named = {name.lower() for name in _NAMED.findall(sql)}
+    return frozenset(name.lower() for name in _READ.findall(sql)) - named
 
 
 class Dependencies(dict[str, int]):

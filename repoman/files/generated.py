@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from repoman.content import Asset, ContentStore
 from repoman.db.cache import ReadCache
@@ -19,6 +20,7 @@ from repoman.files.format import (
     Value,
     tag_of,
 )
+from repoman.flights import KeyedLocks
 
 NAMES_BATCH = 1000  # Names of packages that are read together.
 FILES_BATCH = 1000  # Files that are read together.
@@ -35,11 +37,16 @@ class GeneratedDocuments:
         self._name = name
         self._content = content
         self._made: ReadCache[tuple[Value, str]] = content.open_cache()
+        self._locks = KeyedLocks()
         self._kept: ReadCache[frozenset[str]] = content.open_cache()
 
     def get(self, metadata: Metadata) -> Document:
         """Return a document (NotFound: there is no such package)."""
-        value, tag = self._made.get(metadata.key, lambda: self._make(metadata))
+        key, make = metadata.key, partial(self._make, metadata)
+        if not self._made.holds(key):
+            with self._locks.hold(key):  # Of many who ask at once, one makes it.
+                self._made.get(key, make)
+        value, tag = self._made.get(key, make)
         return Document(lambda: value, tag, is_cacheable=True)
 
     def has(self, package: str) -> bool:

@@ -13,8 +13,10 @@ from werkzeug.http import parse_accept_header
 
 from repoman.caching import LruCache
 from repoman.files.format import Document, FileFormat, Metadata, Rendered, tag_of
+from repoman.flights import SingleFlight
 from repoman.http.compression import compressed, offer
 from repoman.http.current import allow_caching
+from repoman.waiting import Wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +30,14 @@ class _Form:
 class Renderer:
     """Renders the documents of a format; thread safe.
 
-    What it has rendered is kept by the tag of the document, so it is never out of date.
+    What it has rendered is kept by the tag of the document, so it is never out of date. Of many who
+    ask for the same at once, one renders it, and the others wait.
     """
 
     def __init__(self, format_: FileFormat) -> None:
         self._format = format_
         self._forms: LruCache[_Form] = LruCache()
+        self._flights: SingleFlight[_Form] = SingleFlight(Wait.TURN)
 
     def send(self, metadata: Metadata, document: Document) -> Response:
         """Return the answer to the current GET or HEAD request."""
@@ -62,10 +66,16 @@ class Renderer:
         return hashlib.new(algorithm, form.rendered.body, usedforsecurity=False).hexdigest()
 
     def _form(self, metadata: Metadata, document: Document, variant: str, base: str) -> _Form:
-        return self._forms.get(
-            (metadata, document.tag, variant, base),
-            lambda: self._make(metadata, document, variant, base),
-        )
+        key = (metadata, document.tag, variant, base)
+        form = self._forms.find(key)
+        if form is not None:
+            return form
+
+        def make() -> _Form:
+            # Those who come after it has ended find the form, if there is room for it in memory.
+            return self._forms.get(key, lambda: self._make(metadata, document, variant, base))
+
+        return self._flights.run(key, make)
 
     def _make(self, metadata: Metadata, document: Document, variant: str, base: str) -> _Form:
         rendered = self._format.render(metadata, document.value, variant, base)

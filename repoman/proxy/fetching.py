@@ -1,4 +1,4 @@
-"""What is fetched from a remote, once for all who ask for it: requests, single flight, threads.
+"""What is fetched from a remote, once for all who ask for it: requests, threads, and their bounds.
 
 :mod:`repoman.proxy.download` does the fetching.
 """
@@ -8,68 +8,24 @@ import os
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from repoman.blobs.store import StoredBlob
-from repoman.errors import RepomanError, UpstreamTimeout, UpstreamUnavailable
+from repoman.errors import RepomanError, UpstreamUnavailable
 from repoman.threads import Watch
 from repoman.waiting import waiting
 
 FETCHERS_MAX = 96  # Downloads that run at the same time, over all proxies.
 FETCHERS_PER_OWNER = 32  # Downloads of one proxy that run at the same time.
 FETCHER_IDLE_S = 10.0  # A fetcher thread without work ends after this time.
-FOLLOWER_TIMEOUT_S = 300.0  # A follower waits for this time for the result of the leader.
 OVERFLOW_WINDOW_BYTES = 1 << 20  # Bytes that wait in memory for the slowest reader of a download.
 PIECE_BYTES = 1 << 18  # Bytes that are read from a file at a time.
 
 Value = TypeVar("Value")
 Work = Callable[[], object]
-
-
-class SingleFlight(Generic[Value]):
-    """Lets one caller work for all that ask for the same thing at the same time; thread safe."""
-
-    def __init__(self) -> None:
-        self._flights: dict[Hashable, Future[Value]] = {}
-        self._lock = threading.Lock()
-
-    def run(self, key: Hashable, work: Callable[[], Value]) -> Value:
-        """Return what ``work`` returns, ours or that of the caller that works at ``key`` already.
-
-        Raises:
-            Exception: what the work raised, for each of the callers.
-            UpstreamTimeout: the other one takes too long.
-        """
-        with self._lock:
-            flight = self._flights.get(key)
-            if flight is None:
-                mine: Future[Value] = Future()
-                self._flights[key] = mine
-        if flight is None:
-            return self._lead(key, mine, work)
-        try:
-            return flight.result(FOLLOWER_TIMEOUT_S)
-        except TimeoutError as error:
-            raise UpstreamTimeout("The remote takes too long to answer.") from error
-
-    def _lead(self, key: Hashable, flight: "Future[Value]", work: Callable[[], Value]) -> Value:
-        try:
-            value = work()
-        except BaseException as error:
-            self._land(key)
-            flight.set_exception(error)
-            raise
-        self._land(key)
-        flight.set_result(value)
-        return value
-
-    def _land(self, key: Hashable) -> None:
-        with self._lock:
-            del self._flights[key]
 
 
 class FetcherPool:

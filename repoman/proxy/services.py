@@ -14,10 +14,11 @@ from repoman.blobs.store import BlobTarget
 from repoman.blobs.upload import BlobUpload
 from repoman.db.database import Database
 from repoman.events.pulls import PullLog
+from repoman.flights import SingleFlight
 from repoman.printable import pluralize, render_size
 from repoman.proxy.cache_records import CHECKS
 from repoman.proxy.download import Download
-from repoman.proxy.fetching import FetcherPool, FetchRequest, SingleFlight
+from repoman.proxy.fetching import FetcherPool, FetchRequest
 from repoman.proxy.network import Network
 from repoman.threads import Watch
 

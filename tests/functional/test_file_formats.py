@@ -1,5 +1,9 @@
 """What the core does for a format of files, whatever that makes of what it is sent."""
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+
 import pytest
 
 from repoman.plugin import (
@@ -14,6 +18,7 @@ from repoman.plugin import (
     hookimpl,
 )
 from repoman.testing import HttpClient, RepomanFactory
+from tests.clock import wait_until
 from tests.fakes.scripted import reply, scripted
 
 PAGE = "/repository/mirror/index"
@@ -37,6 +42,15 @@ class Notes(FileFormat):
 
     def __init__(self):
         self.address, self.error = "index", None
+        self.calls, self.hold, self._lock = Counter(), {}, Lock()
+
+    def note(self, name):
+        """Count a call, which lasts until there were so many of another one."""
+        with self._lock:
+            self.calls[name] += 1
+        if name in self.hold:
+            other, count = self.hold[name]
+            wait_until(lambda: self.calls[other] >= count, other)
 
     def target(self, path):
         return Metadata("index") if path == "index" else File(path, path.partition("/")[0], "1")
@@ -49,13 +63,23 @@ class Notes(FileFormat):
             raise self.error
         return body
 
+    def edits(self, query):
+        self.note("asked")
+        return False
+
     def generate_root(self, metadata, names):
+        self.note("generated")
         return b"made"
 
     def merge(self, metadata, values):
         return b" ".join(values)
 
+    def variant(self, metadata, accept):
+        self.note("found")
+        return ""
+
     def render(self, metadata, value, variant, base):
+        self.note("rendered")
         return Rendered(value, "text/plain")
 
     def pattern(self, text):
@@ -146,6 +170,20 @@ def test_a_document_is_as_large_as_its_format_says(client, server):
     assert client.get(PAGE).status_code == 502
     server.answer = lambda _: reply(200, b"x" * 1000)
     assert client.get(PAGE).status_code == 200
+
+
+@pytest.mark.parametrize("repository", ["own", "mirror", "all"])
+def test_a_document_that_many_ask_for_at_once_is_made_once(
+    create, members, client, notes, repository
+):
+    create("all", "notes-group", group={"members": members})
+    notes.hold = {"generated": ("asked", 50), "rendered": ("found", 50)}
+    with ThreadPoolExecutor(50) as pool:
+        urls = [f"/repository/{repository}/index"] * 50
+        bodies = {answer.data for answer in pool.map(client.get, urls)}
+    assert len(bodies) == 1
+    assert (notes.calls["rendered"], notes.calls["found"]) == (1, 50)
+    assert notes.calls["generated"] == (0 if repository == "mirror" else 1)
 
 
 def test_a_document_elsewhere_is_asked_for_without_the_login(create, client, notes, server):

@@ -8,7 +8,8 @@ from queue import SimpleQueue
 import pytest
 
 from repoman.errors import NotFound, UpstreamUnavailable
-from repoman.proxy.fetching import FetcherPool, FetchRequest, PassThrough, SingleFlight
+from repoman.flights import SingleFlight
+from repoman.proxy.fetching import FetcherPool, FetchRequest, PassThrough
 from repoman.proxy.services import Downloads
 from tests.clock import WAIT_S, wait_until
 from tests.fakes.bodies import DATA, SIZE, Body, Remote, part, read

@@ -54,6 +54,8 @@ def test_the_table_that_a_statement_writes(sql, table):
 def test_the_tables_that_a_statement_reads():
     sql = 'SELECT a FROM "asset" AS "t1" INNER JOIN "blob" AS "t2" ON x JOIN json_each(?)'
     assert read_tables(sql) == {"asset", "blob"}
+    sql = "WITH found(value) AS (SELECT name FROM component), x AS (SELECT 1) SELECT * FROM found"
+    assert read_tables(sql) == {"component"}
 
 
 def test_a_write_moves_the_topic_of_its_table(database, moved):
