@@ -44,7 +44,7 @@ class _Committed:
 
 
 class HostedFiles:
-    """Implements :class:`repoman.files.service.FileRepository`; each file is one asset."""
+    """Implements :class:`repoman.files.service.PackageRepository`; each file is one asset."""
 
     def __init__(self, format_: FileFormat, context: RepositoryContext) -> None:
         self._format = format_
@@ -53,7 +53,7 @@ class HostedFiles:
         self._headers = format_.headers(context.config)
         self._content = context.content
         self._blobs = context.blobs
-        self._config = context.config
+        self.config = context.config
         self._documents = GeneratedDocuments(format_, self._name, context.content)
 
     def document(self, metadata: Metadata) -> Document:
@@ -231,7 +231,7 @@ class HostedFiles:
 
     def _check_allowed(self, file: File) -> None:
         check_free(file.path)
-        if refusal := self._format.refusal(file, self._config):
+        if refusal := self._format.refusal(file, self.config):
             raise Invalid(refusal)
 
     def _commit(self, files: Sequence[tuple[NewFile, BlobUpload]]) -> list[_Committed]:

@@ -7,7 +7,7 @@ from typing import Protocol
 from repoman.blobs.upload import BlobUpload
 from repoman.files.format import ChangePackage, Document, File, Metadata, NewFile
 from repoman.http.content import Content
-from repoman.repositories.model import Repository
+from repoman.repositories.model import Repository, RepositoryConfig
 from repoman.repositories.sections import HostedStorageSection, WritePolicy
 
 
@@ -122,7 +122,13 @@ class FileRepository(Protocol):
 
 
 class PackageRepository(FileRepository, Protocol):
-    """Files by path, and the states of packages that a format keeps with them."""
+    """Files by path, and the states of packages that a format keeps with them.
+
+    Attributes:
+        config: the settings of the repository.
+    """
+
+    config: RepositoryConfig
 
     def save(self, *files: tuple[NewFile, BlobUpload], change: ChangePackage | None = None) -> bool:
         """Store files as above, and in the same transaction change the package of the first one."""

@@ -49,6 +49,7 @@ from repoman_npm.paths import (
     version_of,
 )
 from repoman_npm.routes import accounts, add_routes
+from repoman_npm.routes.publishing import PublishingSection
 
 REPOMAN_API = "1.0"  # The version of the API of plugins that this was written for.
 _PACKAGE = "-/package/"
@@ -206,7 +207,8 @@ def repoman_register_formats() -> list[Format]:
 @hookimpl
 def repoman_register_recipes() -> list[Recipe]:
     """Return one recipe for each repository type of the format."""
-    return files_recipes(NPM, {"npm": accounts.NpmSection})
+    section = {"npm": accounts.NpmSection}
+    return files_recipes(NPM, {"npm": PublishingSection}, proxy=section, group=section)
 
 
 @hookimpl

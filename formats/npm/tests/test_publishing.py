@@ -6,7 +6,6 @@ import json
 import pytest
 
 from repoman.plugin import Change
-from repoman_npm.routes import publishing
 
 SHORT = "application/vnd.npm.install-v1+json"
 
@@ -117,14 +116,28 @@ def test_versions_that_differ_by_their_build_only_are_the_same(publisher):
     assert list(publisher.document()["versions"]) == ["1.0.0+a", "1.0.0-rc.1+a"]
 
 
-@pytest.mark.parametrize(("limit", "value"), [("VERSIONS_MAX", 2), ("PACKAGE_MAX_CHARS", 800)])
-def test_a_package_has_only_so_much(publisher, monkeypatch, limit, value):
-    monkeypatch.setattr(publishing, limit, value)
-    publisher.publish()
-    publisher.publish(version="1.0.1")
-    refused = publisher.publish(version="1.0.2")
+@pytest.mark.parametrize(
+    ("limit", "value"), [("versions_limit", 2), ("package_limit", 2_500), ("manifest_limit", 1_200)]
+)
+def test_a_package_has_only_so_much(publisher, repoman, limit, value):
+    repoman.repositories.update("js", {"npm": {limit: value}})
+    publisher.publish(readme="x" * 600)
+    publisher.publish(version="1.0.1", readme="x" * 600)
+    refused = publisher.publish(version="1.0.2", readme="x" * 1_200)
     assert (refused.status_code, f" {value} " in refused.json["error"]) == (413, True)
+    assert f"npm.{limit}" in refused.json["error"]
     assert sorted(publisher.document()["versions"]) == ["1.0.0", "1.0.1"]
+    repoman.repositories.update("js", {"npm": {limit: 100_000}})
+    assert publisher.publish(version="1.0.2", readme="x" * 1_200).status_code == 201
+
+
+def test_a_publish_to_a_group_has_the_limits_of_its_writable_member(publisher, client, repoman):
+    repoman.repositories.update("js", {"npm": {"versions_limit": 1}})
+    group = {"members": ["js"], "writable_member": "js"}
+    repoman.repositories.create("all", "npm-group", {"group": group})
+    publisher.root = "/repository/all"
+    assert publisher.publish().status_code == 201
+    assert publisher.publish(version="1.0.1").status_code == 413
 
 
 def test_a_change_reads_no_manifests(publisher, repoman):

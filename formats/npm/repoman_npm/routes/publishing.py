@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from flask import Blueprint, jsonify, request
+from pydantic import Field
 
 from repoman.plugin import (
     WRITING,
@@ -41,18 +42,48 @@ from repoman_npm.paths import (
     tarball_path,
     version_of,
 )
+from repoman_npm.routes.accounts import NpmSection
 
 VERSION_BODY_MAX_BYTES = 1024
 TEXT_MAX_CHARS = 4096  # Of a deprecation.
-MANIFEST_MAX_CHARS = 1 << 20  # Of the package.json of a version, as JSON.
-VERSIONS_MAX = 10_000  # Of a package.
-PACKAGE_MAX_CHARS = 64 << 20  # Of the manifests of all its versions together.
 TARBALL = ".tgz"
 OCTET_STREAM = "application/octet-stream"
 DELETING = frozenset({Action.DELETE})
 REVISION = "/-rev/"
 
 State = dict[str, Any]
+
+
+class PublishingSection(NpmSection):
+    """What a hosted repository has besides: how much of a package clients may publish."""
+
+    in_rest: ClassVar = dict.fromkeys(("manifest_limit", "versions_limit", "package_limit"))
+
+    manifest_limit: int = Field(
+        1 << 20,
+        ge=1 << 10,
+        title="Largest package.json",
+        description="Maximum size of the package.json of a version, in bytes.",
+        json_schema_extra={"unit": "MiB", "hint": "With the readme.", "advanced": True},
+    )
+    versions_limit: int = Field(
+        10_000,
+        ge=1,
+        title="Most versions of a package",
+        description="Maximum number of versions of a package.",
+        json_schema_extra={"hint": "Older ones have to be unpublished then.", "advanced": True},
+    )
+    package_limit: int = Field(
+        64 << 20,
+        ge=1 << 10,
+        title="Largest package",
+        description="Maximum size of the package.json of all versions of a package, in bytes.",
+        json_schema_extra={
+            "unit": "MiB",
+            "hint": "Of all package.json together; the server has them in memory.",
+            "advanced": True,
+        },
+    )
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -127,12 +158,15 @@ def _publish(
         raise Invalid(f"versions: {version[:80]!r} is no version, or not that of its package.json.")
     if not all(map(is_tag, tags)):
         raise Invalid("dist-tags: a tag must not look like a version.")
+    limits = hosted.config.section("npm", PublishingSection)
     manifest = _checked(name, version, versions[version], tarball)
+    if len(json.dumps(manifest)) > limits.manifest_limit:
+        raise _too_large(f"The package.json of {name}@{version}", limits, "manifest_limit", "bytes")
     file = File(tarball_path(name, version), name, version)
     _check(WRITING, name, f"/{file.path}")
 
     def change(package: Package) -> Change:
-        _check_package(package, version)
+        _check_package(package, version, limits)
         state = _without(package.state, version)
         moved = {**state.get("dist-tags", {}), **dict.fromkeys(tags, version)}
         return Change({**state, "dist-tags": moved})
@@ -156,13 +190,10 @@ def _checked(name: str, version: str, manifest: Mapping[str, Any], tarball: Blob
     }
     kept = {key: value for key, value in dist.items() if key != "tarball"}
     about = {"name": name, "version": version, "_id": f"{name}@{version}"}
-    checked = {**without_odd_scripts(manifest), **about, "dist": {**kept, **known}}
-    if len(json.dumps(checked)) > MANIFEST_MAX_CHARS:
-        raise TooLarge(f"The package.json of {name}@{version} has over {MANIFEST_MAX_CHARS} bytes.")
-    return checked
+    return {**without_odd_scripts(manifest), **about, "dist": {**kept, **known}}
 
 
-def _check_package(package: Package, new: str) -> None:
+def _check_package(package: Package, new: str, limits: PublishingSection) -> None:
     """Return if a package may have the version that it has got.
 
     Raises:
@@ -173,13 +204,18 @@ def _check_package(package: Package, new: str) -> None:
     twin = next((each for each in others if each.partition("+")[0] == core), None)
     if twin is not None:
         raise Conflict(f"The version {new} is the same as the previously published {twin}.")
-    if len(package.files) > VERSIONS_MAX:
-        raise TooLarge(f"{package.name} has {VERSIONS_MAX} versions. Unpublish old ones.")
-    if sum(each.attributes_chars for each in package.files) > PACKAGE_MAX_CHARS:
-        raise TooLarge(
-            f"The package.json of all versions of {package.name} have more than "
-            f"{PACKAGE_MAX_CHARS} bytes. Unpublish old ones."
-        )
+    if len(package.files) > limits.versions_limit:
+        raise _too_large(package.name, limits, "versions_limit", "versions")
+    if sum(each.attributes_chars for each in package.files) > limits.package_limit:
+        what = f"The package.json of all versions of {package.name} together"
+        raise _too_large(what, limits, "package_limit", "bytes")
+
+
+def _too_large(what: str, limits: PublishingSection, name: str, unit: str) -> TooLarge:
+    return TooLarge(
+        f"{what} has more than {getattr(limits, name)} {unit}. Unpublish old versions, or ask an "
+        f"administrator to raise the limit of the repository (npm.{name})."
+    )
 
 
 # Changes ------------------------------------------------------------------------------------------
