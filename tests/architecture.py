@@ -67,7 +67,18 @@ PLUGIN = (
     {"routes", "views", "tasks", "commands", "doctor", "rest"},
     {"hosted", "proxy", "group", "v1", "browsing"},
     {"service", "hookspecs"},
-    {"remote", "index", "packument", "merge", "layout", "rules", "paths", "search", "sections"},
+    {
+        "remote",
+        "index",
+        "packument",
+        "merge",
+        "layout",
+        "rules",
+        "paths",
+        "search",
+        "sections",
+        "uploads",
+    },
     {"protocol"},
 )
 # Which modules may import a library; every other module must do without.
@@ -466,7 +477,7 @@ NO_CODE = (
     tokenize.ENDMARKER,
 )
 # The formats in this repository, and how many lines of code each may have: see docs/adr/0059.
-FORMAT_LINES = {"raw": 120, "pypi": 400, "npm": 950, "helm": 450, "maven2": 500}
+FORMAT_LINES = {"raw": 120, "pypi": 420, "npm": 1000, "helm": 450, "maven2": 500}
 
 
 def code_lines(module: Module) -> int:

@@ -431,6 +431,10 @@ class FileFormat:
                 raise Invalid(f"No file can have the path {path!r}.")
             yield file, each
 
+    def uploaded(self, file: File, config: RepositoryConfig) -> ChangePackage | None:
+        """Return what the file of a form changes of its package, by the settings; None: nothing."""
+        return None
+
     # Requests -------------------------------------------------------------------------------------
 
     def routes(self, blueprint: "Blueprint") -> None:

@@ -217,11 +217,16 @@ class HostedFiles:
         ]
         uploads = [sent.bytes for _, sent in files.values()]
         committed = self._commit(list(zip(new, uploads, strict=True)))
-        with self._content.transaction(*(each.asset.blob for each in committed)):
-            for each in committed:
+        changes = [self._format.uploaded(each.file, self.config) for each in committed]
+        state = self._no_bytes() if any(changes) else None
+        stored = (*(each.asset.blob for each in committed), *filter(None, (state,)))
+        with self._content.transaction(*stored):
+            for each, change in zip(committed, changes, strict=True):
                 # As above, since another client may have been faster.
                 check(f"/{each.asset.path}", self._is_free(each.file, each.restored))
                 self._store(each)
+                if change and state:
+                    self._change(each.file.package, change, state)
         return list(files)
 
     # Inside -------------------------------------------------------------------------------------

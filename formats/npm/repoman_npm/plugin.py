@@ -1,16 +1,19 @@
 """Repositories of npm packages: what the format says, and what it registers."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Request, Response, jsonify
 
 from repoman.plugin import (
+    FILE_FIELD,
     FILES_BY_PACKAGE,
     Access,
     Action,
+    BlobUpload,
+    ChangePackage,
     Conflict,
     Credentials,
     Failure,
@@ -28,6 +31,9 @@ from repoman.plugin import (
     RepomanError,
     RepositoryConfig,
     Target,
+    UploadedFile,
+    UploadForm,
+    UploadSpec,
     UpstreamUnavailable,
     UseGuide,
     UseRequest,
@@ -49,7 +55,8 @@ from repoman_npm.paths import (
     version_of,
 )
 from repoman_npm.routes import accounts, add_routes
-from repoman_npm.routes.publishing import PublishingSection
+from repoman_npm.routes.publishing import PublishingSection, change_of
+from repoman_npm.uploads import read_package
 
 REPOMAN_API = "1.0"  # The version of the API of plugins that this was written for.
 _PACKAGE = "-/package/"
@@ -66,6 +73,7 @@ class Npm(FileFormat):
     refuses_early = False
     accepts_same = False
     is_absolute = True
+    upload = UploadSpec(asset_fields=(FILE_FIELD,))
     document_max_bytes = 128 << 20  # Some packuments with all versions have almost 100 MB.
     rules = replace(FILES_BY_PACKAGE, version_key=version_key, is_prerelease=is_prerelease)
 
@@ -120,6 +128,20 @@ class Npm(FileFormat):
     def merge(self, metadata: Metadata, values: Sequence[Any]) -> Any:
         """Return one packument for those of several members."""
         return packument.merge(values)
+
+    # Forms ----------------------------------------------------------------------------------------
+
+    def files_of(self, form: UploadForm) -> Iterable[tuple[File, UploadedFile]]:
+        """Return the tarballs of a form, by the package.json in them."""
+        return [(read_package(each.bytes, each.filename)[0], each) for each in form.files]
+
+    def inspect(self, file: File, content: BlobUpload) -> Mapping[str, object]:
+        """Return the manifest of a version."""
+        return {"manifest": read_package(content, file.path)[1]}
+
+    def uploaded(self, file: File, config: RepositoryConfig) -> ChangePackage:
+        """Return what npm publish would change: the version is the latest one."""
+        return change_of(file.version, ["latest"], config)
 
     # Answers --------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """A hosted repository named ``js``, and who publishes to it."""
 
 import base64
+import gzip
 import hashlib
 import io
 import json
@@ -24,7 +25,7 @@ def make_tarball(name, version, extra=""):
         info = tarfile.TarInfo("package/package.json")
         info.size = len(text)
         archive.addfile(info, io.BytesIO(text))
-    return data.getvalue()
+    return gzip.compress(data.getvalue(), compresslevel=0, mtime=0)
 
 
 def make_document(name, version, data, *, tag="latest", **manifest):

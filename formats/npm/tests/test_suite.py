@@ -1,5 +1,6 @@
 """The format does what all formats do."""
 
+import io
 import json
 
 from formats.npm.tests.conftest import SHORT, make_document, make_tarball
@@ -12,6 +13,7 @@ class TestNpm(FormatSuite):
     plugin = plugin
     replaces = False
     media_types = ("application/json", SHORT)
+    takes_forms = True
 
     # A version is published once, with any bytes: see test_publishing.
     test_hosted_the_same_file_again_changes_nothing = None
@@ -41,6 +43,9 @@ class TestNpm(FormatSuite):
             body = json.dumps(packument).encode()
             files[f"/{name}"] = RemoteFile(body, "application/json")
         return files
+
+    def form(self, sample):
+        return {"npm.asset": (io.BytesIO(sample.data), "package.tgz")}
 
     def refused(self):
         good = self.samples()[0]

@@ -1,7 +1,7 @@
 """Repositories of Python packages: what the format says, and what it registers."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
@@ -10,6 +10,8 @@ from flask import Blueprint
 from pydantic import Field
 
 from repoman.plugin import (
+    FILE_FIELD,
+    BlobUpload,
     ConnectorSection,
     Fetch,
     File,
@@ -28,6 +30,9 @@ from repoman.plugin import (
     RepositoryConfig,
     StoredFile,
     Target,
+    UploadedFile,
+    UploadForm,
+    UploadSpec,
     UseGuide,
     UseRequest,
     WritePolicy,
@@ -39,7 +44,7 @@ from repoman.plugin import (
 from repoman_pypi import index
 from repoman_pypi.browsing import guide
 from repoman_pypi.paths import file_of, project_of, whole
-from repoman_pypi.routes import add_routes
+from repoman_pypi.routes import add_routes, distribution, read_attributes
 
 REPOMAN_API = "1.0"  # The version of the API of plugins that this was written for.
 SIMPLE = "simple/"
@@ -75,6 +80,7 @@ class PyPI(FileFormat):
     write_policy = WritePolicy.ALLOW_ONCE
     refuses_early = False
     redirects = True
+    upload = UploadSpec(asset_fields=(FILE_FIELD,))
     document_max_bytes = 64 << 20  # The names of all projects of pypi.org have 40 MB.
 
     def target(self, path: str) -> Target | None:
@@ -145,6 +151,12 @@ class PyPI(FileFormat):
 
     def exists(self, path: str, repository: str) -> RepomanError:
         return Invalid(f"File already exists ({path.rpartition('/')[2]!r}).")
+
+    def files_of(self, form: UploadForm) -> Iterable[tuple[File, UploadedFile]]:
+        return [(distribution(each.filename), each) for each in form.files]
+
+    def inspect(self, file: File, content: BlobUpload) -> Mapping[str, object]:
+        return read_attributes(file, content)
 
     def routes(self, blueprint: Blueprint) -> None:
         add_routes(blueprint)

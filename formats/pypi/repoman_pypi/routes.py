@@ -1,7 +1,7 @@
 """Uploads as twine, uv and poetry send them: a form with the file and its metadata."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from flask import Blueprint, Response
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -12,6 +12,7 @@ from repoman.plugin import (
     FileUpload,
     Invalid,
     NewFile,
+    read_tar_member,
     read_zip_member,
     receive_file_form,
 )
@@ -19,6 +20,7 @@ from repoman_pypi.paths import file_of, project_of, whole
 
 PATHS = ("/", "/legacy/", "/simple/")
 METADATA = re.compile(r"[^/]+\.dist-info/METADATA")
+PKG_INFO = re.compile(r"[^/]+/PKG-INFO")
 DIGESTS = {"sha256_digest": "sha256", "md5_digest": "md5"}
 OBSOLETE = ("submit", "doc_upload")
 SUMMARY_MAX_CHARS = 512  # as at the public index; the rest is not kept
@@ -42,17 +44,40 @@ def upload() -> Response:
         file = _checked(form.filename, form.text("name"), form.text("version"))
         form.check_digests(DIGESTS)
         described = list(_described(form, file)) if file.path.endswith(".whl") else []
-        attributes = {key: text[:SUMMARY_MAX_CHARS] for key in KEPT if (text := form.text(key))}
-        _check_python(attributes.get("requires_python", ""))
+        attributes = _kept({key: form.text(key) for key in KEPT})
         form.save(NewFile(file, form.media_type, attributes), *described)
     return Response(status=200)
 
 
-def _checked(filename: str, name: str, version: str) -> File:
-    """Return the file of this name (Invalid: the project or the version do not fit)."""
+def distribution(filename: str) -> File:
+    """Return the file of this name (Invalid: it is none that clients may upload)."""
     file = file_of(filename)
     if file is None or filename != whole(filename):
         raise Invalid(f"{filename!r} is not the name of a wheel or source distribution.")
+    return file
+
+
+def read_attributes(file: File, content: BlobUpload) -> dict[str, str]:
+    """Return what is kept of a file by the metadata in it (Invalid: that is of another file)."""
+    filename = file.path.rpartition("/")[2]
+    pattern = METADATA if filename.endswith(".whl") else PKG_INFO
+    read = read_tar_member if filename.endswith(".gz") else read_zip_member
+    with content.open_reader() as source:
+        data = read(source, filename, pattern)
+    _checked(filename, _field("Name", data), _field("Version", data))
+    return _kept({key: _field(key.replace("_", "-"), data) for key in KEPT})
+
+
+def _kept(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields that are kept (Invalid: one is wrong)."""
+    kept = {key: text[:SUMMARY_MAX_CHARS] for key, text in given.items() if text}
+    _check_python(kept.get("requires_python", ""))
+    return kept
+
+
+def _checked(filename: str, name: str, version: str) -> File:
+    """Return the file of this name (Invalid: the project or the version do not fit)."""
+    file = distribution(filename)
     if project_of(name) != file.package:
         raise Invalid(f"The file name {filename!r} does not fit the name {name!r}.")
     given = file_of(f"x-{version}.tar.gz")

@@ -1,6 +1,7 @@
 """The format does what all formats do."""
 
 import hashlib
+import io
 import json
 from collections import defaultdict
 
@@ -14,6 +15,7 @@ class TestPyPI(FormatSuite):
     plugin = plugin
     replaces = False
     media_types = ("text/html", JSON)
+    takes_forms = True
 
     def make(self, package, version, content=""):
         filename = f"{package}-{version}-py3-none-any.whl"
@@ -51,6 +53,9 @@ class TestPyPI(FormatSuite):
             page = {"meta": meta, "name": name, "files": links}
             files[f"/simple/{name}/"] = RemoteFile(json.dumps(page).encode(), JSON)
         return files
+
+    def form(self, sample):
+        return {"pypi.asset": (io.BytesIO(sample.data), sample.path.rpartition("/")[2])}
 
     def refused(self):
         good = self.samples()[0]

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import tarfile
 import time
 import zipfile
 
@@ -187,3 +188,51 @@ def test_who_may_not_add_is_refused(publisher, repoman, page, wheel):
     assert refused.status_code in (403, 404)
     assert publisher.post(fields, [file], login=False).status_code == 401
     assert page()["versions"] == ["1.0"]
+
+
+FORM = "/service/rest/v1/components?repository=py"
+
+
+def send_form(client, filename, data, **options):
+    form = {"pypi.asset": (io.BytesIO(data), filename)}
+    return client.request("POST", FORM, data=form, content_type="multipart/form-data", **options)
+
+
+def sdist(name, version):
+    data, text = io.BytesIO(), f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
+    with tarfile.open(fileobj=data, mode="w:gz") as archive:
+        info = tarfile.TarInfo(f"{name}-{version}/PKG-INFO")
+        info.size = len(text)
+        archive.addfile(info, io.BytesIO(text))
+    return data.getvalue()
+
+
+def test_a_form_takes_wheels_and_source_distributions(client, page, wheel):
+    spec = client.get("/service/rest/v1/formats/pypi/upload-specs").json
+    assert [each["name"] for each in spec["assetFields"]] == ["asset"]
+    data = wheel("demo", "1.0")
+    assert send_form(client, "demo-1.0-py3-none-any.whl", data).status_code == 204
+    assert send_form(client, "demo-1.0.tar.gz", sdist("demo", "1.0")).status_code == 204
+    files = {each["filename"]: each for each in page()["files"]}
+    assert files.keys() == {"demo-1.0-py3-none-any.whl", "demo-1.0.tar.gz"}
+    found = files["demo-1.0-py3-none-any.whl"]
+    assert found["hashes"] == {"sha256": hashlib.sha256(data).hexdigest()}
+    path = found["url"].removeprefix("../../")
+    assert client.get(f"/repository/py/{path}").data == data
+
+
+@pytest.mark.parametrize(
+    ("filename", "data"),
+    [
+        ("demo.zip", sdist("demo", "1.0")),
+        ("demo-1.0.tar.gz", sdist("other", "1.0")),
+        ("demo-1.0.tar.gz", sdist("demo", "2.0")),
+        ("demo-1.0.tar.gz", b"no archive"),
+        ("demo-1.0-py3-none-any.whl", sdist("demo", "1.0")),
+        ("demo-1.0.tar.gz.asc", b"x"),
+    ],
+)
+def test_a_form_with_another_file_than_it_says_leaves_nothing(client, repoman, filename, data):
+    assert send_form(client, filename, data).status_code == 400
+    assert client.get("/repository/py/simple/demo/").status_code == 404
+    assert list((repoman.data / "blobs" / "default" / "uploads").iterdir()) == []

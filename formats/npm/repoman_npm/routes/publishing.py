@@ -1,7 +1,7 @@
 """What npm publish, unpublish, deprecate, star and dist-tag send."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, cast
 
 from flask import Blueprint, jsonify, request
@@ -23,6 +23,7 @@ from repoman.plugin import (
     NotFound,
     Package,
     PackageRepository,
+    RepositoryConfig,
     TooLarge,
     current_actor,
     current_environ,
@@ -165,14 +166,21 @@ def _publish(
     file = File(tarball_path(name, version), name, version)
     _check(WRITING, name, f"/{file.path}")
 
+    new = NewFile(file, OCTET_STREAM, {"manifest": manifest})
+    hosted.save((new, tarball), change=change_of(version, tags, hosted.config))
+
+
+def change_of(version: str, tags: Iterable[str], config: RepositoryConfig) -> ChangePackage:
+    """Return what a version that was just published changes, with tags that are its from now on."""
+    limits = config.section("npm", PublishingSection)
+
     def change(package: Package) -> Change:
         _check_package(package, version, limits)
         state = _without(package.state, version)
         moved = {**state.get("dist-tags", {}), **dict.fromkeys(tags, version)}
         return Change({**state, "dist-tags": moved})
 
-    new = NewFile(file, OCTET_STREAM, {"manifest": manifest})
-    hosted.save((new, tarball), change=change)
+    return change
 
 
 def _checked(name: str, version: str, manifest: Mapping[str, Any], tarball: BlobUpload) -> State:
