@@ -63,7 +63,8 @@ CRITERIA = (
     ),
     click.option("--retain", type=int, help="So many of the newest versions stay."),
     click.option(
-        "--sort-by", help="date: the newest is what was stored last; else the highest version."
+        "--sort-by",
+        help="date: the newest is what was stored last; version: the highest version (default).",
     ),
 )
 

@@ -13,6 +13,7 @@ from repoman.repositories.cleanup_records import ALL_FORMATS, PATTERNS, CleanupP
 from repoman.repositories.manager import RepositoryManager
 
 RELEASE_TYPES = ("RELEASES", "PRERELEASES")
+ORDERS = ("version", records.SORT_BY_DATE)  # What `sort_by` may be.
 DAYS_MAX = 36_500  # The largest age that a criterion may have.
 RETAIN_MAX = 1_000_000  # The largest number of versions that may have to stay.
 PATTERNS_MAX = 50  # Patterns in one list of a policy.
@@ -135,9 +136,9 @@ class CleanupPolicies:
             days = getattr(policy, field)
             if days is not None and not 1 <= days <= DAYS_MAX:
                 raise Invalid(f"{field}: must be from 1 to {DAYS_MAX} days.", field=field)
-        if policy.release_type not in (None, *RELEASE_TYPES):
-            known = " or ".join(RELEASE_TYPES)
-            raise Invalid(f"release_type: must be {known}.", field="release_type")
+        for field, known in (("release_type", RELEASE_TYPES), ("sort_by", ORDERS)):
+            if getattr(policy, field) not in (None, *known):
+                raise Invalid(f"{field}: must be {' or '.join(known)}.", field=field)
         if policy.retain is not None and not 1 <= policy.retain <= RETAIN_MAX:
             raise Invalid(f"retain: must be from 1 to {RETAIN_MAX}.", field="retain")
         if policy.asset_regex:

@@ -33,6 +33,7 @@ FIELDS = {
     "last_downloaded_days": "criteriaLastDownloaded",
     "release_type": "criteriaReleaseType",
     "asset_regex": "criteriaAssetRegex",
+    "sort_by": "sortBy",
 }
 # What the criteria are called in the list of formats.
 CRITERIA = ["lastBlobUpdated", "lastDownloaded", "isPrerelease", "regex", "retain", "sortBy"]

@@ -97,6 +97,7 @@ def test_the_internal_list_can_be_limited_to_a_format(send):
         ({"retain": 0}, "retain"),
         ({"retain": 10**30}, "retain"),
         ({"sortBy": 7}, None),
+        ({"sortBy": "dates"}, "sortBy"),
     ],
 )
 def test_what_is_wrong_is_named(send, api, change, field):
