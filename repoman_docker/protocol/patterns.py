@@ -12,7 +12,7 @@ PATTERNS_MAX = 100  # Patterns in a list.
 PATTERN_MAX_CHARS = 400
 EXCEPTION = "!"
 
-_PATTERN = re.compile(r"[a-zA-Z0-9_.*?\[\]!/:-]+")
+_PATTERN = re.compile(r"(?:[a-zA-Z0-9_.*?/:-]|\[!?[a-zA-Z0-9_.-]+\])+")
 _IMAGE_AND_TAG = re.compile(r"(?:[^:]+:)?[^:/]+")
 
 

@@ -41,7 +41,9 @@ def test_patterns_are_accepted(text):
     assert parse_pattern(text) == text.strip()
 
 
-@pytest.mark.parametrize("text", ["", "!", "a b", "a/b", "a:b:c", ":v1", "app:", "v(1)", "x" * 401])
+@pytest.mark.parametrize(
+    "text", ["", "!", "a b", "a/b", "a:b:c", ":v1", "app:", "v(1)", "[a-", "v]", "[]", "x" * 401]
+)
 def test_what_is_no_pattern_is_refused(text):
     with pytest.raises(ValueError, match="pattern"):
         parse_pattern(text)
