@@ -136,9 +136,8 @@ class CleanupPolicies:
             days = getattr(policy, field)
             if days is not None and not 1 <= days <= DAYS_MAX:
                 raise Invalid(f"{field}: must be from 1 to {DAYS_MAX} days.", field=field)
-        for field, known in (("release_type", RELEASE_TYPES), ("sort_by", ORDERS)):
-            if getattr(policy, field) not in (None, *known):
-                raise Invalid(f"{field}: must be {' or '.join(known)}.", field=field)
+        _check_choice("release_type", policy.release_type, RELEASE_TYPES)
+        _check_choice("sort_by", policy.sort_by, ORDERS)
         if policy.retain is not None and not 1 <= policy.retain <= RETAIN_MAX:
             raise Invalid(f"retain: must be from 1 to {RETAIN_MAX}.", field="retain")
         if policy.asset_regex:
@@ -158,6 +157,11 @@ class CleanupPolicies:
 
 def _told(value: object) -> str:
     return " ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _check_choice(field: str, value: str | None, known: tuple[str, ...]) -> None:
+    if value not in (None, *known):
+        raise Invalid(f"{field}: must be {' or '.join(known)}.", field=field)
 
 
 def _check_patterns(field: str, patterns: tuple[str, ...]) -> None:
