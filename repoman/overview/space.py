@@ -65,12 +65,14 @@ class SpaceReport:
     """Where the disk space of a server went; sizes in bytes.
 
     Attributes:
+        unshared: of all blobs if each repository had its own, with those that wait to be freed.
         database: of its file; ``log``: of its write-ahead log.
         reserve: what is kept back for deletions on a full disk.
         audit: of the files of the audit log.
     """
 
     stores: tuple[StoreSpace, ...]
+    unshared: int
     database: int
     log: int
     reserve: int
@@ -175,11 +177,13 @@ class Space:
         None is the program itself.
         """
         usages = self._catalog.usages(EveryViewer(self._repositories))
-        found = [
+        storing = [
             each
             for each in self._repositories.all()
             if each.config.type is not RepositoryType.GROUP and each.name in usages
-            if actor is None or self._authorizer.knows(actor, each.ref)
+        ]
+        found = [
+            each for each in storing if actor is None or self._authorizer.knows(actor, each.ref)
         ]
         states = find_states([each.config.id for each in found])
         by_store: dict[str, list[RepositorySpace]] = {}
@@ -189,8 +193,11 @@ class Space:
             space = RepositorySpace(each.name, usages[each.name], by_rule)
             by_store.setdefault(each.blob_store, []).append(space)
         sizes = self._database.sizes()
+        stores = tuple(self._store(each, by_store) for each in self._stores.states())
+        waiting = sum(each.state.usage.reclaimable for each in stores)
         return SpaceReport(
-            tuple(self._store(each, by_store) for each in self._stores.states()),
+            stores,
+            sum(usages[each.name].size for each in storing) + waiting,
             sizes.get("database", 0),
             sizes.get("log", 0),
             self._database.reserve.size,

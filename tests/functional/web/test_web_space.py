@@ -5,6 +5,7 @@ import re
 import pytest
 
 from repoman.catalog.sample_records import DAY_S, add_to_samples
+from repoman.collection_records import end_pass, save_position
 from repoman.db.models import database_proxy
 from repoman.security.rights_records import Role
 from repoman.testing import ADMIN
@@ -80,6 +81,26 @@ def test_the_page_says_where_the_space_went(repoman, admin):
     assert "Freed in 7 days 7.0 KiB 7.0 KiB in 24 h" in text
     assert "Proxy - Trim caches 5.0 KiB in 7 d, 5.0 KiB in 24 h, given back by compaction" in text
     assert "Write-ahead log" in text
+
+
+def test_what_waits_to_be_freed_counts_also_without_sharing(repoman, client, admin):
+    for path in ("files/only-here.bin", "more/both.bin"):
+        assert client.delete(f"/repository/{path}", auth=ADMIN).status_code < 300
+    assert text_of(admin.get(PAGE)).count("Waiting to be freed 3.0 KiB") == 2
+    for path in (PAGE, "/admin/blobstores"):
+        assert "Without sharing it would be 4.0 KiB" in text_of(admin.get(path))
+    ann = sign_in(repoman, "nx-blobstores-read")
+    assert "Without sharing it would be 4.0 KiB" in text_of(ann.get(PAGE))
+
+
+def test_what_a_rule_could_free_stands_right_below_the_name(repoman, admin):
+    id_ = repoman.repositories.get("files").config.id
+    with repoman.database.transaction():
+        save_position(id_, "", 1, KIB)
+        end_pass(id_, 1.0)
+    page = admin.get(PAGE).text
+    # The name is a block of its own: a break behind it would be an empty line.
+    assert re.search(r'class="cut"[^>]*>files</a><span[^>]*>1.0\s*KiB reclaimable by a rule', page)
 
 
 def test_the_tab_of_a_repository_says_what_it_takes(repoman, admin):

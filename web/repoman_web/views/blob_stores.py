@@ -187,12 +187,13 @@ def _tiles(
 ) -> dict[str, int | float | None]:
     """Return the sums of all stores; what the visitor sees only a part of is None."""
     stored = sum(each.usage.size for each in states)
-    unshared = sum(each.usage.size for each in summaries.values())
+    waiting = sum(each.usage.reclaimable for each in states)
+    unshared = sum(each.usage.size for each in summaries.values()) + waiting
     is_whole = len(summaries) == len(current_repoman().repositories.all())
     return {
         "size": stored,
         "blobs": sum(each.usage.blobs for each in states),
-        "reclaimable": sum(each.usage.reclaimable for each in states),
+        "reclaimable": waiting,
         "unshared": unshared if is_whole and unshared else None,
         "times": unshared / stored if is_whole and stored else None,
     }

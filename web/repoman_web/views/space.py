@@ -70,7 +70,6 @@ def show() -> str:
     return render_template(
         "repoman/space.html",
         report=report,
-        unshared=sum(each.size for each in usages),
         bars=lambda usage: bar_of(usage.size, usage.own_size, largest),
         freed=freed_tasks(freed) if freed else None,
         chart=growth_chart(repoman.overview.storage().days, STORED),
