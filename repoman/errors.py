@@ -5,6 +5,7 @@
     RepomanError
     ├── NotFound              no such repository, asset, upload session, user
     ├── Conflict              it exists already, or is in use
+    ├── PreconditionFailed    it is not in the state that the client expects
     ├── Invalid               bad input; ``field`` names the setting's path
     │   ├── RangeInvalid      bytes out of order; carries the true ``offset``
     │   ├── PageKeyInvalid    the position in a list is not one of this list
@@ -60,6 +61,10 @@ class Conflict(RepomanError):
         super().__init__(message)
         self.field = field
         self.owner = owner
+
+
+class PreconditionFailed(RepomanError):
+    """What the client wants to read or change is not in the state that it expects."""
 
 
 class Invalid(RepomanError):

@@ -20,6 +20,7 @@ from repoman.files.service import Backend, FileRepository, PackageRepository, Re
 from repoman.group.asking import MemberPool
 from repoman.group.members import readable
 from repoman.group.trace import GroupTrace, Question
+from repoman.http.conditions import NO_PRECONDITION, Precondition
 from repoman.http.content import Content
 from repoman.proxy.cache import Source
 from repoman.repositories.recipes import RepositoryContext
@@ -147,13 +148,15 @@ class GroupFiles:
         """Return an upload into the writable member."""
         return self._members.writable(None if file is None else file.name).open_upload(file)
 
-    def save(self, *files: tuple[NewFile, BlobUpload]) -> bool:
+    def save(
+        self, *files: tuple[NewFile, BlobUpload], condition: Precondition = NO_PRECONDITION
+    ) -> bool:
         """Store the uploaded bytes in the writable member."""
-        return self._members.writable(files[0][0].file.name).save(*files)
+        return self._members.writable(files[0][0].file.name).save(*files, condition=condition)
 
-    def delete(self, file: File) -> None:
+    def delete(self, file: File, condition: Precondition = NO_PRECONDITION) -> None:
         """Remove a file from the writable member."""
-        self._members.writable(file.name).delete(file)
+        self._members.writable(file.name).delete(file, condition)
 
     def _question(self, path: str) -> Question[FileRepository]:
         """Return what a path asks of the group (Invalid: no file can be there)."""

@@ -23,6 +23,7 @@ from repoman.files.format import (
 from repoman.files.generated import GeneratedDocuments
 from repoman.files.paths import check_free, guess_media_type
 from repoman.files.service import Backend, RemoteQuery
+from repoman.http.conditions import NO_PRECONDITION, Precondition
 from repoman.http.content import Content
 from repoman.proxy.cached_files import checked_media_type
 from repoman.repositories.component_upload import CheckWrite, UploadForm
@@ -95,7 +96,12 @@ class HostedFiles:
                 self._check_write(file)
         return self.open_file_upload()
 
-    def save(self, *files: tuple[NewFile, BlobUpload], change: ChangePackage | None = None) -> bool:
+    def save(
+        self,
+        *files: tuple[NewFile, BlobUpload],
+        condition: Precondition = NO_PRECONDITION,
+        change: ChangePackage | None = None,
+    ) -> bool:
         """Store uploaded bytes as files, and change their package with it."""
         for new, _ in files:
             self._check_allowed(new.file)
@@ -103,6 +109,7 @@ class HostedFiles:
         state = self._no_bytes() if change else None
         stored = (*(each.asset.blob for each in committed), *filter(None, (state,)))
         with self._content.transaction(*stored):
+            self._check_condition(condition, committed[0].file, committed[0].restored)
             first, *_ = [self._store(each) for each in committed]
             if change and state:
                 self._change(files[0][0].file.package, change, state)
@@ -163,9 +170,13 @@ class HostedFiles:
         """Return None: there is no remote."""
         return None
 
-    def delete(self, file: File) -> None:
+    def delete(self, file: File, condition: Precondition = NO_PRECONDITION) -> None:
         """Remove a file."""
-        self.delete_paths([file.path])
+        self._refuse_if_read_only()
+        with self._content.transaction():
+            if self._content.existing([file.path]):
+                self._check_condition(condition, file)
+            self._delete([file.path])
 
     def delete_component(self, component: Coordinate) -> None:
         """Remove the files of a component (NotFound, ReadOnly)."""
@@ -175,12 +186,16 @@ class HostedFiles:
         """Remove files (NotFound, ReadOnly)."""
         self._refuse_if_read_only()
         with self._content.transaction():
-            names = {self._package_at(path) for path in self._content.existing(paths)} - {""}
-            if not delete_files(self._content, paths):
-                raise self._unknown(", ".join(paths))
-            # Their names stay ours: a group must not take them from a remote all of a sudden.
-            for name in self._documents.emptied(names) if self._format.shadows else ():
-                self._save_state(name, self._no_bytes(), {})
+            self._delete(paths)
+
+    def _delete(self, paths: list[str]) -> None:
+        """Remove files in the transaction of the caller (NotFound)."""
+        names = {self._package_at(path) for path in self._content.existing(paths)} - {""}
+        if not delete_files(self._content, paths):
+            raise self._unknown(", ".join(paths))
+        # Their names stay ours: a group must not take them from a remote all of a sudden.
+        for name in self._documents.emptied(names) if self._format.shadows else ():
+            self._save_state(name, self._no_bytes(), {})
 
     def _package_at(self, path: str) -> str:
         """Return the package of the file at a path; empty: it belongs to none."""
@@ -276,6 +291,14 @@ class HostedFiles:
         if self._format.is_final(file) and not is_same:
             raise self._format.exists(file.path, self._name)
         return is_free
+
+    def _check_condition(self, condition: Precondition, file: File, restored: str = "") -> None:
+        """Return if what is at a path meets a condition (PreconditionFailed)."""
+        asset = None if self._is_free(file, restored) else self._content.find_asset(file.path)
+        if asset is None:
+            condition.check("", None)
+        else:
+            condition.check(asset.digest, asset.updated_at)
 
     def _is_free(self, file: File, restored: str = "") -> bool:
         """Return whether nothing is at a path, or only what has just been ``restored``."""

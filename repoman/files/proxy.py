@@ -14,6 +14,7 @@ from repoman.files.format import DOCUMENTS, FILE, Document, File, FileFormat, Me
 from repoman.files.hosted import delete_files, new_asset
 from repoman.files.remote_documents import LOOKED_AGAIN_S, RemoteDocuments
 from repoman.files.service import Backend, PackageRepository, RemoteQuery
+from repoman.http.conditions import NO_PRECONDITION, Precondition
 from repoman.http.content import Content
 from repoman.proxy.cache import CacheRemote
 from repoman.proxy.cached_files import CachedFiles, Place, RemoteFiles, address_of
@@ -111,11 +112,13 @@ class ProxyFiles:
         """Refuse every write, as the other methods do."""
         self._refuse()
 
-    def save(self, *files: tuple[NewFile, BlobUpload]) -> bool:
+    def save(
+        self, *files: tuple[NewFile, BlobUpload], condition: Precondition = NO_PRECONDITION
+    ) -> bool:
         """See :meth:`open_upload`."""
         self._refuse()
 
-    def delete(self, file: File) -> None:
+    def delete(self, file: File, condition: Precondition = NO_PRECONDITION) -> None:
         """See :meth:`open_upload`."""
         self._refuse()
 

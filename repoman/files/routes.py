@@ -21,6 +21,7 @@ from repoman.files.paths import check_free, guess_media_type
 from repoman.files.rendering import Renderer
 from repoman.files.service import FileRepository
 from repoman.http.body import read_body, receive_body
+from repoman.http.conditions import precondition_of
 from repoman.http.content import send_content
 from repoman.http.current import current_environ, current_repository, note_pull
 
@@ -87,7 +88,9 @@ def _add_writes(blueprint: Blueprint, format_: FileFormat) -> None:
         with receive_body(current_environ(), lambda: repository.open_upload(file)) as upload:
             media_type = request.headers.get("Content-Type") or guess_media_type(path)
             found = format_.inspect(file, upload)
-            is_new = repository.save((NewFile(file, media_type, found), upload))
+            condition = precondition_of(current_environ())
+            new = NewFile(file, media_type, found)
+            is_new = repository.save((new, upload), condition=condition)
         return Response(status=HTTPStatus.CREATED if is_new else HTTPStatus.NO_CONTENT)
 
     @blueprint.delete("/<rest:path>")
@@ -96,7 +99,7 @@ def _add_writes(blueprint: Blueprint, format_: FileFormat) -> None:
         file = _found(format_, path)
         if not isinstance(file, File):
             raise NotFound(f"There is no file at {path!r}; the documents there are made of files.")
-        _repository().delete(file)
+        _repository().delete(file, precondition_of(current_environ()))
         return Response(status=HTTPStatus.NO_CONTENT)
 
 

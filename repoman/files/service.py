@@ -6,6 +6,7 @@ from typing import Protocol
 
 from repoman.blobs.upload import BlobUpload
 from repoman.files.format import ChangePackage, Document, File, Metadata, NewFile
+from repoman.http.conditions import NO_PRECONDITION, Precondition
 from repoman.http.content import Content
 from repoman.repositories.model import Repository, RepositoryConfig
 from repoman.repositories.sections import HostedStorageSection, WritePolicy
@@ -102,19 +103,23 @@ class FileRepository(Protocol):
             Unsupported: this type of repository takes no uploads.
         """
 
-    def save(self, *files: tuple[NewFile, BlobUpload]) -> bool:
+    def save(
+        self, *files: tuple[NewFile, BlobUpload], condition: Precondition = NO_PRECONDITION
+    ) -> bool:
         """Store uploaded bytes as files, all or none; return whether the first one is new.
 
-        A file that is there with the same bytes stays as it is.
+        A file that is there with the same bytes stays as it is. The ``condition`` is for the first.
 
         Raises:
+            PreconditionFailed: what is at the path does not meet the condition.
             ReadOnly: the write policy refuses it, for example because another client was faster.
         """
 
-    def delete(self, file: File) -> None:
+    def delete(self, file: File, condition: Precondition = NO_PRECONDITION) -> None:
         """Remove a file.
 
         Raises:
+            PreconditionFailed: it does not meet the condition.
             NotFound: there is none.
             ReadOnly: the write policy refuses it.
             Unsupported: nothing can be removed from this type of repository.
@@ -130,7 +135,12 @@ class PackageRepository(FileRepository, Protocol):
 
     config: RepositoryConfig
 
-    def save(self, *files: tuple[NewFile, BlobUpload], change: ChangePackage | None = None) -> bool:
+    def save(
+        self,
+        *files: tuple[NewFile, BlobUpload],
+        condition: Precondition = NO_PRECONDITION,
+        change: ChangePackage | None = None,
+    ) -> bool:
         """Store files as above, and in the same transaction change the package of the first one."""
 
     def change(self, package: str, change: ChangePackage) -> None:

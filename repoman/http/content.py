@@ -19,9 +19,11 @@ from werkzeug.http import http_date, parse_date
 
 from repoman.events.pulls import Pull
 from repoman.http.body import SEND_GROWING, Environ, GrowingFile, Stream
+from repoman.http.conditions import is_named, precondition_of
 from repoman.http.current import CACHEABLE, SOURCE, allow_caching, is_on_main_port
 
 PULLS = "repoman.pulls"  # environ: takes what is pulled; see :class:`repoman.events.pulls.PullLog`
+DEMANDS = frozenset({"HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE"})
 CONDITIONS = frozenset({"HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"})
 CHUNK = 1 << 18  # bytes per piece where the server has no file wrapper
 
@@ -75,8 +77,10 @@ class Content:
 
 
 def send_content(content: Content) -> Response:
-    """Return the response to the current GET or HEAD request."""
+    """Return the response to the current GET or HEAD request (PreconditionFailed)."""
     environ = request.environ
+    if not DEMANDS.isdisjoint(environ):
+        precondition_of(environ).check_read(content.etag, content.last_modified)
     if content.is_cacheable:
         allow_caching()
     if content.source:
@@ -122,9 +126,7 @@ def _note_pull(content: Content, environ: Environ, *, counts: bool) -> None:
 def _is_unchanged(content: Content, environ: Environ) -> bool:
     known = environ.get("HTTP_IF_NONE_MATCH")
     if known is not None:
-        tags = [tag.strip() for tag in known.split(",")]
-        # Some clients send the validator without its quotes.
-        return "*" in tags or content.etag in [tag.removeprefix("W/").strip('"') for tag in tags]
+        return is_named(content.etag, known)
     since = parse_date(environ.get("HTTP_IF_MODIFIED_SINCE"))
     if since is None or content.last_modified is None:
         return False

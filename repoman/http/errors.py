@@ -19,6 +19,7 @@ from repoman.printable import escaped
 STATUS: dict[type[errors.RepomanError], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
+    errors.PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
     errors.RangeInvalid: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     errors.PageKeyInvalid: HTTPStatus.NOT_ACCEPTABLE,  # as Nexus Repository 3 answers
     errors.Unprocessable: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -13,6 +13,7 @@ FAIL = "/repository/Team/fail"
 EXPECTED = [
     (errors.NotFound("gone"), 404),
     (errors.Conflict("taken"), 409),
+    (errors.PreconditionFailed("changed"), 412),
     (errors.Invalid("wrong", field="a.b"), 400),
     (errors.RangeInvalid("elsewhere", offset=7), 416),
     (errors.TooLarge("too much"), 413),
