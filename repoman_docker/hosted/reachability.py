@@ -169,11 +169,13 @@ class Reachability:
         """Return what becomes of a manifest if no other one holds it."""
         if tag is not None:
             return Verdict(Fate.HELD, f"The tag {title_of(tag)} leads to it.", holder=tag)
-        if self.is_young(node):
-            reason = "It was pushed, or a client was told that it is here, a short time ago."
-            return Verdict(Fate.HELD, reason, self.young_until(node))
         used_at = max(node.released_at or 0.0, node.updated_at, node.downloaded_at)
-        return self._judge_released(node) or self._judge_by_rule(used_at)
+        later = self._judge_released(node) or self._judge_by_rule(used_at)
+        young_until = self.young_until(node)
+        if young_until <= max(self._options.now, later.until or 0.0):
+            return later  # Of two reasons, people are told the one that holds for longer.
+        reason = "It was pushed, or a client was told that it is here, a short time ago."
+        return Verdict(Fate.HELD, reason, young_until)
 
     def _judge_released(self, node: GraphNode) -> Verdict | None:
         """Return what follows from how a manifest lost its last name; None: nothing."""
