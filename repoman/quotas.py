@@ -41,9 +41,9 @@ class HardQuota:
         """How many more bytes fit."""
         return max(0, self.limit - self.used)
 
-    def refusal(self, size: int = 0) -> QuotaExceeded:
+    def refusal(self, size: int = 0, what: str = "this upload") -> QuotaExceeded:
         """Return the error for an upload of ``size`` bytes, or of any size."""
-        needs = f", and this upload needs {render_size(size)}" if size else ""
+        needs = f", and {what} needs {render_size(size)}" if size else ""
         return QuotaExceeded(
             f"The {self.title} has used {render_size(self.used)} of its quota of "
             f"{render_size(self.limit)}{needs}. Delete something, or ask an administrator."
@@ -57,6 +57,7 @@ class SpaceLimits:
         name: of the repository.
         repository_id: its id.
         find_quota: returns the hard quota of a blob store by its name, in bytes; None: it has none.
+        what: is refused, in the words of an error.
 
     Attributes:
         quota: that of the repository, in bytes; None: it has none.
@@ -68,12 +69,14 @@ class SpaceLimits:
         name: str = "",
         repository_id: int = 0,
         find_quota: Callable[[str], int | None] = no_quota,
+        what: str = "this upload",
     ) -> None:
         self.quota: int | None = None
         self.store = ""
         self._name = name
         self._repository = repository_id
         self._find_quota = find_quota
+        self._what = what
 
     @property
     def is_limited(self) -> bool:
@@ -102,7 +105,7 @@ class SpaceLimits:
         left = size + LOOK_BYTES
         for quota in self._quotas():
             if size > quota.left:
-                raise quota.refusal(size)
+                raise quota.refusal(size, self._what)
             left = min(left, quota.left)
         return left
 
@@ -116,7 +119,7 @@ class SpaceLimits:
         in_repository, in_store = find_owners(self._repository, self.store, digest)
         for quota in quotas:
             if not (in_store if quota.title == self._store_title else in_repository):
-                raise quota.refusal(size)
+                raise quota.refusal(size, self._what)
 
     def _quotas(self) -> Iterator[HardQuota]:
         in_repository, in_store = find_sizes(self._repository, self.store)

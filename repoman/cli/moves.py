@@ -16,7 +16,7 @@ from repoman.repositories.move_records import Move
 @click.argument("name")
 @click.argument("store", required=False)
 @click.option("--pause", is_flag=True, help="Stop the move; what was copied stays.")
-@click.option("--resume", is_flag=True, help="Have the move go on, at once.")
+@click.option("--resume", is_flag=True, help="Have the move go on, also after a failure.")
 @AS_JSON
 @with_repoman
 def move(

@@ -39,6 +39,10 @@ _STEP = (
     "UPDATE repository_move SET after = ?, done = ?, blobs = blobs + ?, size = size + ? "
     "WHERE repository_id = ?"
 )
+_PAUSE = "UPDATE repository_move SET is_paused = 1 WHERE repository_id = ?"
+_RESUME = (
+    "UPDATE repository_move SET is_paused = 0, problem = '', retry_at = 0 WHERE repository_id = ?"
+)
 _END = (
     "UPDATE repository_move SET ended_at = ?, problem = '', after = '', done = 0 "
     "WHERE repository_id = ? AND again = 0 AND is_paused = 0 AND store = ?"
@@ -119,9 +123,8 @@ def begin_move(repository_id: int, store: str, now: float) -> None:
 
 
 def pause_move(repository_id: int, *, is_paused: bool) -> None:
-    """Stop a move, or have it go on, at once."""
-    sql = "UPDATE repository_move SET is_paused = ?, retry_at = 0 WHERE repository_id = ?"
-    _execute(sql, (int(is_paused), repository_id))
+    """Stop a move, or have it go on, as if it had not failed."""
+    _execute(_PAUSE if is_paused else _RESUME, (repository_id,))
 
 
 def begin_pass(repository_id: int) -> None:

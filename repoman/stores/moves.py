@@ -151,7 +151,7 @@ class _Work:
         self._tell = tell
         self._limit = limit
         self._target = stores.get(move.store)
-        self._limits = SpaceLimits(find_quota=stores.find_quota)
+        self._limits = SpaceLimits(find_quota=stores.find_quota, what="what is moved next")
         self._limits.store = move.store
         self._assets = records.count_assets(move.repository_id)
         self._problems: dict[str, str] = {}  # by digest
@@ -185,8 +185,7 @@ class _Work:
             if not self._is_current():
                 break
             strange = [each for each in batch if each.store != move.store]
-            blobs = {each.digest: each for each in strange}
-            copied = [each.size for each in blobs.values() if self._copy(each)]
+            copied = self._copy_all(strange, after, done)
             after, done = batch[-1].path, done + len(batch)
             if strange:
                 has_moved = True
@@ -195,6 +194,20 @@ class _Work:
             if strange:
                 self._progress.pause(PAUSE_S)
         return has_moved
+
+    def _copy_all(self, strange: list[Scanned], after: str, done: int) -> list[int]:
+        """Copy the blobs of assets; return the sizes of those that were not there."""
+        copied: dict[str, int] = {}
+        try:
+            for each in {each.digest: each for each in strange}.values():
+                if self._copy(each):
+                    copied[each.digest] = each.size
+        except RepomanError:
+            # Without their rows, nothing would know of the copies made so far.
+            taken = [each for each in strange if each.digest in copied]
+            self._take_over(taken, after, done, [*copied.values()])
+            raise
+        return [*copied.values()]
 
     def _take_over(self, strange: list[Scanned], after: str, done: int, copied: list[int]) -> None:
         """Have assets name the copies; what compaction has removed since is copied again."""

@@ -276,6 +276,33 @@ def test_a_hard_quota_of_the_new_store_puts_the_move_off(repoman, moves, clock, 
     assert run(moves) == "Moved Team to other."
 
 
+def test_what_was_copied_before_a_refusal_is_known(repoman, moves, clock, content, filled):
+    repoman.stores.limit("other", 3)
+    moves.begin("Team", "other")
+    with pytest.raises(QuotaExceeded, match="and what is moved next needs 4 bytes"):
+        run(moves)
+    assert list(stores_of().values()).count("other") == 1
+    assert repoman.blob_stores.get("other").stat(filled["p0"].digest)
+    assert not repoman.blob_stores.get("other").stat(filled["p1"].digest)
+    assert (moves.find("Team").blobs, moves.find("Team").size) == (1, 2)
+    assert kept(database_proxy.connection()) == counted(database_proxy.connection())
+    check_all(content)
+
+
+def test_a_move_that_is_resumed_forgets_why_it_was_put_off(repoman, moves, clock, filled):
+    repoman.stores.limit("other", 3)
+    moves.begin("Team", "other")
+    with pytest.raises(QuotaExceeded):
+        run(moves)
+    moves.pause("Team")
+    assert "quota" in moves.find("Team").problem
+    repoman.stores.limit("other", None)
+    moves.pause("Team", is_paused=False)
+    assert moves.is_needed()
+    assert moves.find("Team").problem == ""
+    assert run(moves) == "Moved Team to other."
+
+
 def test_what_is_damaged_or_missing_stays_and_the_rest_moves(repoman, moves, clock, save, filled):
     root = repoman.data / "blobs/default/sha256"
     for path, data in (("p1", None), ("p2", b"XX")):
