@@ -21,8 +21,10 @@ class Link:
 def read_links(body: bytes, url: str) -> list[Link]:
     """Return the links of a page that came from an address, with whole addresses.
 
+    Links that lead nowhere are left out.
+
     Raises:
-        ValueError: the page is not UTF-8, or it has an invalid address.
+        ValueError: the page is not UTF-8, or no HTML.
     """
     parser = _Parser(url)
     try:
@@ -69,7 +71,10 @@ class _Parser(HTMLParser):
         href = given.pop("href", None)
         if href is None:
             return
-        url = urljoin(self._base, href.strip())
+        try:
+            url = urljoin(self._base, href.strip())
+        except ValueError:  # Other links of the page are none the worse for it.
+            return
         if tag == "base":
             self._base = url
         elif tag == "a":

@@ -40,7 +40,10 @@ def parse(name: str, body: bytes, url: str) -> Packument:
     versions = {}
     for version, manifest in _mapping(given, "versions").items():
         if is_version(version):
-            manifest["dist"]["tarball"] = urljoin(url, manifest["dist"]["tarball"])
+            try:
+                manifest["dist"]["tarball"] = urljoin(url, manifest["dist"]["tarball"])
+            except ValueError:  # It leads nowhere; other versions are none the worse for it.
+                continue
             versions[version] = without_odd_scripts(manifest)
     tags = _mapping(given, "dist-tags")
     parts = {

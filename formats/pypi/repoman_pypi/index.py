@@ -78,8 +78,8 @@ def parse(project: str, body: bytes, media_type: str, url: str) -> Page:
     if not project:
         return {"names": sorted(set(filter(None, map(project_of, names))))}
     named = ((each, file_of(each["filename"])) for each in files)
-    known = [_known(each, file, url) for each, file in named if file and file.package == project]
-    return {"name": project, "files": known, STATUS: status}
+    known = (_known(each, file, url) for each, file in named if file and file.package == project)
+    return {"name": project, "files": list(filter(None, known)), STATUS: status}
 
 
 def _file_of(link: Link) -> dict[str, Any]:
@@ -100,7 +100,12 @@ def _hashes(given: Mapping[str, Any]) -> dict[str, str]:
     return {name: text.lower() for name, text in texts.items() if name in ALGORITHMS}
 
 
-def _known(given: dict[str, Any], file: File, url: str) -> Page:
+def _known(given: dict[str, Any], file: File, url: str) -> Page | None:
+    """Return a file as it is kept; None: its address leads nowhere."""
+    try:
+        address = urljoin(url, given["url"])
+    except ValueError:
+        return None
     described = next(filter(None, [given.pop(key, False) for key in (DESCRIBED, *FORMER)]), False)
     if isinstance(described, str):
         described = dict(parse_qsl(described)) or True
@@ -108,7 +113,7 @@ def _known(given: dict[str, Any], file: File, url: str) -> Page:
         "hashes": _hashes(given.get("hashes", {})),
         DESCRIBED: (_hashes(described) or True) if isinstance(described, dict) else bool(described),
     }
-    return {**given, **known, **link_to(file), "_url": urljoin(url, given["url"])}
+    return {**given, **known, **link_to(file), "_url": address}
 
 
 def link_to(file: File) -> Page:

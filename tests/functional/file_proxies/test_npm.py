@@ -257,6 +257,18 @@ def test_what_cannot_be_read_is_an_error_of_the_remote(packument, body, server):
     assert "cannot be read" in packument(status=502).json["error"]
 
 
+def test_an_address_that_leads_nowhere_takes_no_other_version_with_it(packument, client, server):
+    digest = hashlib.sha1(DATA, usedforsecurity=False).hexdigest()
+    urls = {"1.0.0": "/files/x", "1.1.0": "http://[bad/x"}
+    versions = {each: {"dist": {"tarball": urls[each], "shasum": digest}} for each in urls}
+    body = json.dumps({"versions": versions, "dist-tags": {"latest": "1.1.0"}}).encode()
+    bodies = {"/demo": body, "/files/x": DATA}
+    server.answer = lambda asked: reply(200, bodies[asked.path], Content_Type="application/json")
+    assert list(packument().json["versions"]) == ["1.0.0"]
+    assert client.get(f"{URL}/demo/-/demo-1.0.0.tgz").data == DATA
+    assert client.get(f"{URL}/demo/-/demo-1.1.0.tgz").status_code == 404
+
+
 def test_a_proxy_takes_no_uploads(client):
     for method, path in (("PUT", "demo"), ("DELETE", "demo/-rev/1")):
         answer = client.request(method, f"{URL}/{path}", data=b"{}")

@@ -222,3 +222,19 @@ def test_files_of_other_projects_and_odd_names_are_left_out(client, remote):
     body = {"meta": {"api-version": "1.0"}, "files": files}
     remote.answers["/simple/demo/"] = reply(200, body, Content_Type=JSON)
     assert [each["filename"] for each in links(client)] == [NAME]
+
+
+@pytest.mark.parametrize("is_html", [True, False])
+def test_an_address_that_leads_nowhere_takes_no_others_with_it(client, remote, is_html):
+    bad = {"demo-1.1.tar.gz": "http://[bad/demo-1.1.tar.gz", "demo-1.2.tar.gz": "//[::1"}
+    urls = {**bad, NAME: "/files/x"}
+    html = "".join(f'<a href="{url}">{name}</a>\n' for name, url in urls.items())
+    files = [{"filename": name, "url": url} for name, url in urls.items()]
+    body = html if is_html else json.dumps({"meta": {"api-version": "1.1"}, "files": files})
+    media_type = "text/html" if is_html else JSON
+    remote.answers |= {
+        "/simple/demo/": reply(200, body.encode(), Content_Type=media_type),
+        "/files/x": reply(200, DATA),
+    }
+    assert [each["filename"] for each in links(client)] == [NAME]
+    assert client.get(FILE).data == DATA
