@@ -107,6 +107,15 @@ class Plugins(pluggy.PluginManager):
             else:
                 return
 
+    def try_start(self) -> None:
+        """Call all that a server calls at its start, so that who fails in it is left out here too.
+
+        A hook with arguments needs more than the plugins; one without only says what there is.
+        """
+        for name, hook in vars(self.hook).items():
+            if name.startswith(_START) and hook.spec is not None and not hook.spec.argnames:
+                hook()
+
     def _load(self, entry: EntryPoint, distribution: Distribution) -> None:
         name = entry.name
         found = self._installed[name] = InstalledPlugin(

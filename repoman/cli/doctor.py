@@ -37,6 +37,7 @@ def doctor(repoman: Repoman, check: str, url: str | None, as_json: bool) -> None
     dangerous. What only the running server can see is told as it last saw it.
     """
     served = is_served(repoman.data)
+    repoman.plugins.try_start()
     if url is not None:
         results = [_probed(repoman, url)]
     else:

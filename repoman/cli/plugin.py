@@ -33,7 +33,9 @@ _NAME = re.compile(r"[a-z][a-z0-9]{0,29}", re.ASCII)
 @with_settings
 def plugins(settings: Settings, as_json: bool) -> None:
     """List the installed plugins: their versions, what they bring, and what is wrong with them."""
-    found = Repoman(settings).plugins.installed()
+    manager = Repoman(settings).plugins
+    manager.try_start()
+    found = manager.installed()
     if as_json:
         click.echo(json.dumps([asdict(each) for each in found], indent=2))
         return

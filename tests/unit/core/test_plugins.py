@@ -6,8 +6,10 @@ from types import ModuleType
 
 import pluggy
 import pytest
+from click.testing import CliRunner
 
 from repoman import hookspecs
+from repoman.cli import cli
 from repoman.config import Settings
 from repoman.core import Repoman
 from repoman.doctor.machine_checks import plugin_check
@@ -215,6 +217,18 @@ def test_a_plugin_that_fails_at_the_start_is_left_out(install, start, hook):
         assert f"{hook} failed: ValueError: no" in bad.problem
         assert probe.problem == ""
         assert not repoman.plugins.has_plugin("bad")
+
+
+@pytest.mark.parametrize("hook", START)
+def test_commands_name_a_plugin_that_fails_at_the_start(install, start, hook):
+    arguments = "pluginmanager" if hook == "repoman_add_hookspecs" else ""
+    install("bad", failing(hook, arguments))
+    install("probe", WORKING)
+    data = start().data
+    for words in (["plugins"], ["doctor", "plugins"]):
+        told = CliRunner().invoke(cli, [*words, "--data", str(data)]).output
+        assert f"{hook} failed: ValueError: no" in told
+        assert ("1 plugin loaded" in told) is (words[0] == "doctor")
 
 
 def test_a_required_plugin_that_fails_at_the_start_ends_it(install, start):
