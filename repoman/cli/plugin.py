@@ -75,7 +75,7 @@ def new(settings: Settings, name: str, directory: Path) -> None:
     write_package(name, target)
     click.echo(f"Wrote {target}. To use it:")
     place = target if target.is_absolute() else f"./{target}"  # or pip takes it for a name
-    click.echo(f"  pip install {place}")
+    click.echo(f"  pip install --editable {place}")
     click.echo("  (restart the server)")
     click.echo(f"  repoman repo create {name}-hosted my-{name}")
 

@@ -1,6 +1,7 @@
 """A new format that the command line writes: it works as it is, and nothing else is overwritten."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -26,7 +27,9 @@ def test_a_new_format_passes_the_suite_as_it_is(new, tmp_path):
     done = new("books")
     assert done.exit_code == 0, done.output
     package = tmp_path / "repoman-books"
-    assert f"pip install {package}\n" in done.output
+    assert f"pip install --editable {package}\n" in done.output
+    commands = re.findall(r"^pip install .*", (package / "README.md").read_text(), re.MULTILINE)
+    assert [each.split()[2] for each in commands] == ["--editable", "--editable"]
     lines = (package / "repoman_books" / "plugin.py").read_text().splitlines()
     assert len(lines) <= FORMAT_LINES_MAX
     environment = {**os.environ, "PYTHONPATH": str(package)}
