@@ -54,6 +54,11 @@ def of_nothing(_kind: str, _name: str, _version: str) -> str:
     return ""
 
 
+def always(_segment: str) -> bool:
+    """Return True."""
+    return True
+
+
 def as_stored(coordinate: Coordinate) -> Coordinate:
     """Return the coordinate."""
     return coordinate
@@ -111,7 +116,8 @@ class ContentRules:
             path of the asset to which it belongs, as a signature does; empty: to none. If that is
             there, and the repository has a collector, no cleanup policy chooses the component: it
             goes with what it belongs to.
-        tree_roots: the directories at the top of the stored paths that users browse; none: all.
+        is_browsed: takes the first segment of a stored path, and returns whether users see what is
+            there in the tree of files.
     """
 
     version_key: Callable[[str], str] = version_key
@@ -126,7 +132,7 @@ class ContentRules:
     search_fields: Mapping[str, SearchField] = field(default_factory=dict)
     attached_kinds: tuple[str, ...] = ()
     owner_of: Callable[[str, str, str], str] = of_nothing
-    tree_roots: tuple[str, ...] = ()
+    is_browsed: Callable[[str], bool] = always
 
 
 DEFAULT_RULES = ContentRules()

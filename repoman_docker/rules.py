@@ -74,5 +74,5 @@ RULES = ContentRules(
     },
     attached_kinds=(SUBJECT,),
     owner_of=owner_of,
-    tree_roots=("blobs", "manifests", "tags"),
+    is_browsed=("blobs", "manifests", "tags").__contains__,
 )

@@ -206,8 +206,7 @@ class Catalog:
         has_more = len(names) > page.size
         names = names[: page.size]
         last = names[-1] if has_more else None
-        if not directory and (roots := scope.rules.tree_roots):
-            names = [each for each in names if each.removesuffix("/") in roots]
+        names = [each for each in names if scope.rules.is_browsed(each.partition("/")[0])]
         rows = records.find_assets(scope.id, [each for each in names if not each.endswith("/")])
         seen = {path: row for path, row in rows.items() if is_asset_seen(row, scopes)}
         views = {each.stored_path: each for each in asset_views(list(seen.values()), scopes)}

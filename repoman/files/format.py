@@ -44,6 +44,11 @@ def asset_path(kind: str, path: str) -> str:
     return "" if kind == METADATA else f"/{path}"
 
 
+def is_browsed(segment: str) -> bool:
+    """Return whether users see what is below the first segment of a path: not what is kept."""
+    return f"{segment}/" not in (STATES, DOCUMENTS)
+
+
 FILES_BY_PACKAGE = ContentRules(component_kinds=(FILE,), asset_path=asset_path)
 """How a format sees its content whose files belong to packages."""
 

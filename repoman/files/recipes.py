@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from repoman.files.format import FileFormat, asset_path
+from repoman.files.format import FileFormat, asset_path, is_browsed
 from repoman.files.group import GroupFiles
 from repoman.files.hosted import HostedFiles
 from repoman.files.proxy import ProxyFiles
@@ -83,7 +83,7 @@ def files_recipes(
     ``sections`` are those of the format, which all types have; ``proxy`` and ``group`` are those
     that proxies or groups have besides, or in place of one of the same name.
     """
-    rules = replace(format_.rules, asset_path=asset_path)
+    rules = replace(format_.rules, asset_path=asset_path, is_browsed=is_browsed)
     make = partial(Recipe, format=format_.name, rules=rules, rest_name=format_.rest_name)
     common: Mapping[str, type[Section]] = {"access": AccessSection, **sections}
     return [

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from repoman.cli import cli
+from repoman.files.format import DOCUMENTS, STATES
 from repoman.http.format_pages import UseRequest
 from repoman.plugins import create_plugin_manager
 from repoman.testing.formats.base import FormatTests
@@ -20,6 +21,7 @@ from repoman.testing.processes import run_in_process
 
 TYPES = ("hosted", "proxy", "group")
 REST = "/service/rest/v1"
+KEPT = (STATES.strip("/"), DOCUMENTS.strip("/"))
 _QUOTED = re.compile("'[^']*'")  # What a shell takes as it is.
 
 
@@ -123,6 +125,25 @@ class FaceTests(FormatTests):
         assert site.http.get(f"/browse/{hosted}/paths").status_code == 200
         found = site.http.get("/search", query_string={"q": name.strip("/")})
         assert (found.status_code, hosted in found.text) == (200, True)
+
+    def test_face_what_is_kept_beside_files_is_not_shown(
+        self, site: Site, hosted: str, client: RepositoryClient, mirror: str
+    ) -> None:
+        first, second, *_ = self.samples()
+        self.store(client, first, second)
+        delete = site.repoman.repositories.get(hosted).capabilities.delete_asset
+        assert delete is not None
+        delete(first.path, lambda _path: None)
+        assert self.is_named(site.client(mirror), first)
+        for name in (hosted, mirror):
+            for directory in ("", STATES, DOCUMENTS):
+                tree = site.rest(f"{REST}/repositories/{name}/browse?path={directory}")
+                assert tree.status_code == 200, tree.text
+                assert not any(each in tree.text for each in KEPT)
+            page = site.http.get(f"/browse/{name}/paths")
+            assert page.status_code == 200
+            for text in (page.text, str(site.assets(name))):
+                assert not any(each in text for each in KEPT)
 
     def test_face_what_nobody_may_see_is_not_shown(
         self, site: Site, hosted: str, client: RepositoryClient
