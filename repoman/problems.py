@@ -47,6 +47,15 @@ def problem_of(details: ErrorDetails) -> str:
     return words.format(**details.get("ctx", {})) if words else details["msg"]
 
 
+def reason_of(error: Exception) -> str:
+    """Return why a value cannot be read, as the end of a sentence about it."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        path = ".".join(map(str, first["loc"]))
+        return f"{path}: {problem_of(first)}" if path else problem_of(first)
+    return str(error) if isinstance(error, ValueError) else repr(error)
+
+
 def setting_problems(error: ValidationError, where: str) -> Iterator[str]:
     """Yield a sentence about each setting that is wrong; ``where`` says where they were set."""
     for item in error.errors():

@@ -17,6 +17,7 @@ from repoman.caching import LruCache
 from repoman.content import Asset, NewAsset
 from repoman.errors import NotFound, UpstreamError, UpstreamRefused, UpstreamUnavailable
 from repoman.files.format import DOCUMENTS, METADATA, Document, FileFormat, Metadata, Value
+from repoman.problems import reason_of
 from repoman.proxy.cache import ProxyCache, Source
 from repoman.proxy.cached_files import (
     LASTING_S,
@@ -166,5 +167,5 @@ class RemoteDocuments:
             return self._format.parse(metadata, body, media_type, url)
         except UNREADABLE as error:
             raise UpstreamUnavailable(
-                f"The remote's document {metadata.key} cannot be read: {error!r}."
+                f"The remote's document {metadata.key} cannot be read: {reason_of(error)}."
             ) from error

@@ -173,6 +173,16 @@ def test_a_page_that_cannot_be_read_is_an_error_of_the_remote(page, body, server
     assert "cannot be read" in page(status=502).text
 
 
+def test_what_is_wrong_with_a_page_is_said_in_one_sentence(page, server):
+    files = b'{"meta": {"api-version": "1.1"}, "files": [{"filename": "demo-1.0.tar.gz"}]}'
+    for body, problem in ((files, "files.0.url: "), (b"{", "Invalid JSON")):
+        server.answer = lambda _, body=body: reply(200, body, Content_Type=JSON)
+        told = page(status=502).text
+        assert f"cannot be read: {problem}" in told
+        assert "pydantic" not in told
+        assert "\n" not in told.strip()
+
+
 # Groups -------------------------------------------------------------------------------------------
 
 
