@@ -9,7 +9,7 @@ from tests.chromium import open_chromium
 from tests.e2e.pushed_images import image_pages, push_images
 from tests.gallery.installed import gallery_server
 from tests.live import LiveServer
-from tests.page_checks import check_page, open_page, sign_in
+from tests.page_checks import NARROW_PX, check_page, open_page, sign_in
 
 # Pages that nobody has to log in for.
 OPEN_PAGES = ("/", "/login", "/nowhere")
@@ -112,6 +112,17 @@ def test_pages_about_images_keep_the_rules(chromium, server, images):
         sign_in(page, *server.admin)
         found = {path: check_page(page, path) for path in images}
     assert {path: wrong for path, wrong in found.items() if wrong} == {}
+
+
+@pytest.mark.parametrize("width", NARROW_PX)
+def test_an_address_stays_in_its_tile(chromium, server, width):
+    name = f"a-long-name-{width}"
+    server.cli("repo", "create", "raw-hosted", name)
+    with open_page(chromium, server.main_url, width=width) as page:
+        sign_in(page, *server.admin, to=f"/browse/{name}")
+        tile = page.locator(".tile", has=page.get_by_role("button", name="Copy the address"))
+        tile.wait_for()
+        assert tile.evaluate("tile => tile.scrollWidth - tile.clientWidth") == 0
 
 
 def test_a_pull_command_is_copied_by_keyboard_alone(chromium, server, images):
