@@ -13,9 +13,9 @@ from repoman.errors import Invalid
 
 MEMBER_MAX_BYTES = 4 << 20  # A larger file of an archive is refused.
 READ_MAX_BYTES = 8 << 20  # A larger directory of an archive is refused: it is read as a whole.
-INFLATED_MAX_BYTES = 64 << 20  # An archive that unpacks to more before the file is refused.
+INFLATED_MAX_BYTES = 1 << 30  # An archive that unpacks to more is refused.
 CHUNK_BYTES = 1 << 16  # Of an archive, so much is read at a time.
-MEMBERS_MAX = 10_000  # A TAR archive is read so far.
+MEMBERS_MAX = 100_000  # A TAR archive with more is refused.
 EXTENSIONS_MAX_BYTES = 1 << 20  # All further headers of a TAR archive, such as long paths.
 LENGTH_MAX_CHARS = 8  # Of a record in such a header.
 PAX = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE)  # Headers about the next member.
@@ -97,30 +97,36 @@ class _BoundedReads:
 
 
 def read_tar_member(file: BinaryIO, name: str, pattern: re.Pattern[str]) -> bytes:
-    """Return the first file of a gzipped TAR archive whose path matches.
+    """Return the only file of a gzipped TAR archive whose path matches.
 
-    ``name`` is that of the archive, for messages.
+    ``name`` is that of the archive, for messages. All of it is read: it may have been cut off, or
+    have a second such file, and programs differ in which one counts.
 
     Raises:
-        Invalid: it is no such archive, has no such file, or is too large to be read.
+        Invalid: it is no such archive, has not one such file, or is too large to be read.
     """
     try:
-        return _find_in_tar(_Inflated(file), pattern)
+        found = _find_in_tar(_Inflated(file), pattern)
+        if len(found) != 1:
+            raise ValueError(f"it has {len(found) or 'no'} files {pattern.pattern}, not one")
+        return found[0]
     except (*BROKEN, tarfile.TarError) as error:
         raise Invalid(f"{name} is not a valid archive: {error}.") from error
 
 
-def _find_in_tar(source: "_Inflated", pattern: re.Pattern[str]) -> bytes:
-    """Return the first file that matches (ValueError: there is none).
+def _find_in_tar(source: "_Inflated", pattern: re.Pattern[str]) -> list[bytes]:
+    """Return all files that match.
 
     The library would keep all headers, and its time is quadratic to the length of some.
     """
     said: dict[bytes, bytes] = {}  # what headers in front of a member say of it
+    found: list[bytes] = []
     left = EXTENSIONS_MAX_BYTES
     for _ in range(MEMBERS_MAX):
-        block = source.read_all(tarfile.BLOCKSIZE)
+        block = source.read(tarfile.BLOCKSIZE)
         if not block.strip(b"\0"):
-            raise ValueError(f"it has no file {pattern.pattern}")
+            source.check_end()
+            return found
         member = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         if member.type in EXTENSIONS:
             if not 0 <= member.size <= left:
@@ -128,16 +134,25 @@ def _find_in_tar(source: "_Inflated", pattern: re.Pattern[str]) -> bytes:
             left -= member.size
             said.update(_said(member, source))
             continue
-        path = said.get(PATH, member.name.encode(errors="surrogateescape"))
-        size = int(said.get(SIZE, member.size))
-        if member.type == tarfile.GNUTYPE_SPARSE or size < 0 or any(map(_is_sparse, said)):
-            raise ValueError("it has a sparse file")
+        path, size = _path_and_size(member, said)
         said = {}
-        if member.isreg() and pattern.fullmatch(path.decode(errors="replace")):
-            return _bounded(source.read_all(min(size, MEMBER_MAX_BYTES + 1)), member.name)
-        if member.type not in WITHOUT_BYTES:
+        if member.isreg() and pattern.fullmatch(path):
+            found.append(_bounded(source.read_all(min(size, MEMBER_MAX_BYTES + 1)), path))
+            source.skip(_whole_blocks(size) - size)
+        elif member.type not in WITHOUT_BYTES:
             source.skip(_whole_blocks(size))
     raise ValueError(f"it has more than {MEMBERS_MAX} members")
+
+
+def _path_and_size(member: tarfile.TarInfo, said: dict[bytes, bytes]) -> tuple[str, int]:
+    """Return where a member is, and how many bytes it has (ValueError: nobody should unpack it)."""
+    given = said.get(PATH, member.name.encode(errors="surrogateescape"))
+    path, size = given.decode(errors="replace"), int(said.get(SIZE, member.size))
+    if member.type == tarfile.GNUTYPE_SPARSE or size < 0 or any(map(_is_sparse, said)):
+        raise ValueError("it has a sparse file")
+    if ".." in path.split("/"):
+        raise ValueError("it has a file outside of itself")
+    return path, size
 
 
 def _said(member: tarfile.TarInfo, source: "_Inflated") -> dict[bytes, bytes]:
@@ -189,17 +204,32 @@ class _Inflated:
             self.read_all(min(CHUNK_BYTES, size - at))
 
     def read_all(self, size: int) -> bytes:
-        """Return so many bytes.
+        """Return so many bytes; as :meth:`read`, and EOFError: there are fewer."""
+        found = self.read(size)
+        if len(found) < size:
+            raise EOFError("it ends too early")
+        return found
+
+    def check_end(self) -> None:
+        """Read the rest, which is to be empty; as :meth:`read`, and ValueError: it is not."""
+        while rest := self.read(CHUNK_BYTES):
+            if rest.strip(b"\0"):
+                raise ValueError("it has bytes behind its end")
+        if (self._inflater.unused_data + self._file.read(CHUNK_BYTES)).strip(b"\0"):
+            raise ValueError("it has bytes behind its end")
+
+    def read(self, size: int) -> bytes:
+        """Return so many bytes; fewer at the end.
 
         Raises:
-            EOFError: there are fewer.
+            EOFError: it has been cut off.
             ValueError: it unpacks to too many.
             zlib.error: it is not gzipped.
         """
         found = bytearray()
-        while len(found) < size:
+        while len(found) < size and not self._inflater.eof:
             given = self._inflater.unconsumed_tail or self._file.read(CHUNK_BYTES)
-            if not given or self._inflater.eof:
+            if not given:
                 raise EOFError("it ends too early")
             found += self._inflater.decompress(given, size - len(found))
         self._left -= len(found)

@@ -204,3 +204,20 @@ def test_a_large_index_is_made_once(client, repoman, entries):
     assert post(client, chart=make_chart(version="1.1.0")).status_code == 201
     assert service.document(INDEX).value is not made
     assert len(entries()["demo"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (make_chart()[:-20], "ends too early"),
+        (make_archive({"../Chart.yaml": b"name: demo\nversion: 1.0.0\n"}), "outside of itself"),
+        (make_chart(**{"other/Chart.yaml": b"name: other\nversion: 1.0.0\n"}), "2 files"),
+    ],
+)
+def test_an_archive_that_is_not_one_whole_chart_is_refused(client, entries, data, problem):
+    for answer in (
+        client.request("POST", API, data=data, content_type="application/gzip"),
+        client.put(f"{URL}/demo-1.0.0.tgz", data),
+    ):
+        assert (answer.status_code, problem in answer.text) == (400, True), answer.text
+    assert entries() == {}

@@ -101,7 +101,7 @@ LONG = "d" * 300
 @pytest.mark.parametrize("path", ["demo/Chart.yaml", "./demo/Chart.yaml", f"{LONG}/Chart.yaml"])
 def test_the_file_of_a_tar_archive_is_read(form, path):
     before = [("demo", b"", tarfile.DIRTYPE), (f"{LONG}/é", b"x" * 1000), ("pax", b"")]
-    data = make_tar(*before, (path, b"text"), ("z/Chart.yaml", b"later"), form=form)
+    data = make_tar(*before, (path, b"text"), ("demo/z/Chart.yaml", b"deeper"), form=form)
     assert read_tar(data) == b"text"
     assert read_tar(make_tar(*before, (path, b"text"), pax={"comment": "é"})) == b"text"
 
@@ -118,6 +118,11 @@ def with_header(kind, content):
         (make_tar(("demo/Chart.yaml", b"text"))[:514], "too early"),
         (make_tar(("demo/other", b"text"))[:512], "too early"),
         (make_tar(("demo/Chart.yaml", bytes(MEMBER_MAX_BYTES + 1))), "more than"),
+        (make_tar(("demo/Chart.yaml", b"text"), ("z/Chart.yaml", b"")), "2 files"),
+        (make_tar(("demo/Chart.yaml", b"text"), ("demo/Chart.yaml", b"")), "2 files"),
+        (make_tar(("../Chart.yaml", b"text")), "outside"),
+        (make_tar(("demo/Chart.yaml", b"text"), ("demo/../../x", b"")), "outside"),
+        (make_tar(("demo/Chart.yaml", b"text")) * 2, "behind its end"),
         (with_header(tarfile.XHDTYPE, b"9" * 1_100_000), "too long"),
         (with_header(tarfile.XGLTYPE, b"9" * 1_100_000), "too long"),
         (with_header(tarfile.GNUTYPE_LONGNAME, b"9" * 1_100_000), "too long"),
@@ -133,6 +138,24 @@ def with_header(kind, content):
 def test_what_is_wrong_with_a_tar_archive_is_said(data, problem):
     with pytest.raises(Invalid, match=problem):
         read_tar(data)
+
+
+@pytest.mark.parametrize("missing", [1, 8, 20])
+def test_a_tar_archive_that_was_cut_off_is_refused(missing):
+    data = gzip.compress(make_tar(("demo/Chart.yaml", b"text"), ("demo/x", bytes(range(256)) * 99)))
+    with pytest.raises(Invalid, match="too early"):
+        read_tar_member(io.BytesIO(data[:-missing]), "demo.tgz", CHART)
+    behind = data + gzip.compress(make_tar(("z/Chart.yaml", b"later")))
+    with pytest.raises(Invalid, match="behind its end"):
+        read_tar_member(io.BytesIO(behind), "demo.tgz", CHART)
+
+
+def test_a_tar_archive_is_read_up_to_a_size(monkeypatch):
+    monkeypatch.setattr(archives, "INFLATED_MAX_BYTES", 1 << 20)
+    chart = ("demo/Chart.yaml", b"text")
+    assert read_tar(make_tar(chart, ("demo/x", bytes(900_000)))) == b"text"
+    with pytest.raises(Invalid, match="unpacks to more"):
+        read_tar(make_tar(chart, ("demo/x", bytes(1 << 20))))
 
 
 def test_a_header_of_a_tar_archive_takes_time_in_proportion_to_its_length():
@@ -153,7 +176,7 @@ def test_all_headers_of_a_tar_archive_count():
 
 def test_a_tar_archive_is_read_up_to_a_number_of_members(monkeypatch):
     monkeypatch.setattr(archives, "MEMBERS_MAX", 10)
-    for count in (9, 10):
+    for count in (8, 10):
         data = make_tar(*[("x", b"")] * count, ("demo/Chart.yaml", b"text"))
         if count < 10:
             assert read_tar(data) == b"text"
