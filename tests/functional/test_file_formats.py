@@ -1,5 +1,6 @@
 """What the core does for a format of files, whatever that makes of what it is sent."""
 
+import secrets
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
@@ -174,8 +175,11 @@ def test_a_document_is_as_large_as_its_format_says(client, server):
 
 @pytest.mark.parametrize("repository", ["own", "mirror", "all"])
 def test_a_document_that_many_ask_for_at_once_is_made_once(
-    create, members, client, notes, repository
+    create, members, client, notes, server, repository
 ):
+    name = secrets.token_hex()  # No other test has rendered what these repositories have.
+    server.answer = lambda _: reply(200, name.encode())
+    assert client.put(f"/repository/own/{name}/file", data=b"data").status_code == 201
     create("all", "notes-group", group={"members": members})
     notes.hold = {"generated": ("asked", 50), "rendered": ("found", 50)}
     with ThreadPoolExecutor(50) as pool:

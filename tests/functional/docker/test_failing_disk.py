@@ -6,6 +6,7 @@ import secrets
 
 import pytest
 
+from repoman.blobs.file_writer import KEPT_OPEN_BYTES
 from repoman.testing import RepomanFactory
 from repoman_docker import plugin
 from tests.functional.docker.images import digest_of
@@ -29,7 +30,7 @@ def registry(site):
 @pytest.fixture
 def data() -> bytes:
     """Bytes of a blob."""
-    return secrets.token_bytes(100_000)
+    return secrets.token_bytes(KEPT_OPEN_BYTES + 1)  # Each request syncs what is so large.
 
 
 @pytest.fixture

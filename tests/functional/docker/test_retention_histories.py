@@ -151,7 +151,7 @@ class Player:
 
     def wait(self, days):
         """Let days go by, at the end of which the tasks run."""
-        self.now.ahead += days * DAY_S
+        self.now.jump(days * DAY_S)
         self.clean_up()
         self.collect()
 

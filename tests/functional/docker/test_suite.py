@@ -26,6 +26,7 @@ class TestDocker(FormatSuite):
     test_hosted_what_is_deleted_is_gone_everywhere_and_frees_its_bytes = None  # the collector frees
     test_hosted_the_same_file_again_changes_nothing = None  # a push of a tag is a change
     test_proxy_what_is_not_there_is_not_asked_for_again = None  # lists of tags are
+    test_face_what_is_kept_beside_files_is_not_shown = None  # nothing is kept beside its files
     blobs: ClassVar[dict] = {}
 
     def make(self, package, version, content=""):

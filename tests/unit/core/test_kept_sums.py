@@ -159,7 +159,7 @@ def test_a_push_of_a_tag_is_few_statements(content, blob):
     # What triggers do is told as comments, or as the statement that fired them once more.
     asked = {each for each in statements if each.startswith(("SELECT", "INSERT", "UPDATE", "DEL"))}
     asked = {each for each in asked if '"revision"' not in each}
-    assert len(asked) == 6, "\n".join(asked)
+    assert len(asked) == 7, "\n".join(asked)
 
 
 @pytest.mark.slow
