@@ -1,9 +1,6 @@
 """Repositories of npm packages against Verdaccio, which is also the remote of the proxy."""
 
-import hashlib
-import json
 import tempfile
-from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,14 +9,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import requests
-
 from benchmarks.lab import Lab
 from benchmarks.measure import MIB, REQUESTS, LeftOut, Rival, Row, Sample, Scale, compare
 from benchmarks.programs import cpu_seconds, forget_peak, peak_memory
 from benchmarks.wrk import load
 from tests.live import LiveServer, live_server
-from tests.npm_registries import ARE_THERE, Verdaccio
+from tests.npm_registries import ARE_THERE, Verdaccio, publish_large
 from tests.npm_registries import send as publish
 
 # What npm sends when it installs.
@@ -28,7 +23,7 @@ PACKED = (*PACKUMENT, "Accept-Encoding: gzip")
 VERSIONS = 100  # of the package whose packument has 1 MB
 DEPENDENCIES = 270  # of each of them
 TARBALLS = {"small": 30_000, "large": 300_000}  # bytes; one is larger than what memory keeps
-LARGE_BYTES = 200 * MIB
+LARGE_MIB = 200
 BAR = 3.0
 
 
@@ -110,35 +105,11 @@ def _manifest(version: str) -> dict[str, Any]:
 def _large(server: LiveServer) -> Row:
     """The memory that the publishing of a large package takes."""
     url = f"{_create(server, 'npm-hosted', 'large').url}large"
-    _publish_zeros(url, server.admin, "1.0.0", 3 * MIB)
+    publish_large(url, server.admin, "1.0.0", [bytes(MIB)] * 3)
     pid = server.process.pid
     forget_peak(pid)
     before = peak_memory(pid)
-    _publish_zeros(url, server.admin, "2.0.0", LARGE_BYTES)
+    publish_large(url, server.admin, "2.0.0", [bytes(MIB)] * LARGE_MIB)
     grown = (peak_memory(pid) - before) / MIB
-    what = f"Memory for the publishing of {LARGE_BYTES // MIB} MiB by npm"
+    what = f"Memory for the publishing of {LARGE_MIB} MiB by npm"
     return Row(what, "", f"{grown:.1f} MiB", "", grown, "MiB", most=16)
-
-
-def _publish_zeros(url: str, login: tuple[str, str], version: str, size: int) -> None:
-    """Publish a package of zeros, whose document is never in memory as a whole."""
-    piece = bytes(3 * (MIB // 3))
-    pieces, rest = divmod(size, len(piece))
-    digest = hashlib.sha1(usedforsecurity=False)
-    for _ in range(pieces):
-        digest.update(piece)
-    digest.update(piece[:rest])
-    file = {"data": "HERE", "length": size}
-    manifest = {"name": "large", "version": version, "dist": {"shasum": digest.hexdigest()}}
-    text = json.dumps(
-        {
-            "name": "large",
-            "dist-tags": {"latest": version},
-            "versions": {version: manifest},
-            "_attachments": {f"large-{version}.tgz": file},
-        }
-    )
-    before, _, after = text.encode().partition(b"HERE")
-    encoded = [before, *[b64encode(piece)] * pieces, b64encode(piece[:rest]), after]
-    answer = requests.put(url, data=iter(encoded), auth=login, timeout=300)
-    answer.raise_for_status()

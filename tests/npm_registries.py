@@ -7,7 +7,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import tarfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +100,49 @@ def send(registry: str, manifest: Mapping[str, Any], data: bytes) -> None:
     }
     answer = requests.put(registry + name.replace("/", "%2f"), json=document, timeout=TIMEOUT_S)
     assert answer.status_code == 201, answer.text
+
+
+def publish_large(url: str, login: tuple[str, str], version: str, pieces: Sequence[bytes]) -> None:
+    """Publish a version of the package ``large``; neither it nor its document is in memory."""
+    state, size = hashlib.sha1(usedforsecurity=False), 0
+    for each in _pack(version, pieces):
+        state.update(each)
+        size += len(each)
+    manifest = {"name": "large", "version": version, "dist": {"shasum": state.hexdigest()}}
+    text = json.dumps(
+        {
+            "name": "large",
+            "dist-tags": {"latest": version},
+            "versions": {version: manifest},
+            "_attachments": {f"large-{version}.tgz": {"data": "HERE", "length": size}},
+        }
+    )
+    before, _, after = text.encode().partition(b"HERE")
+    parts = chain([before], _encode(_pack(version, pieces)), [after])
+    answer = requests.put(url, data=parts, auth=login, timeout=TIMEOUT_S)
+    answer.raise_for_status()
+
+
+def _pack(version: str, pieces: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield the bytes of a package with these pieces, which are not compressed."""
+    packer = zlib.compressobj(0, wbits=zlib.MAX_WBITS | 16)
+    manifest = json.dumps({"name": "large", "version": version}).encode()
+    for path, parts in (("package/data", pieces), ("package/package.json", [manifest])):
+        member = tarfile.TarInfo(path)
+        member.size = sum(map(len, parts))
+        yield packer.compress(member.tobuf())
+        for each in parts:
+            yield packer.compress(each)
+        yield packer.compress(bytes(-member.size % tarfile.BLOCKSIZE))
+    yield packer.compress(bytes(2 * tarfile.BLOCKSIZE)) + packer.flush()
+
+
+def _encode(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield bytes as base64."""
+    rest = b""
+    for each in parts:
+        data = rest + each
+        end = len(data) // 3 * 3
+        rest = data[end:]
+        yield base64.b64encode(data[:end])
+    yield base64.b64encode(rest)

@@ -12,6 +12,7 @@ from contextlib import closing
 
 import pytest
 
+from formats.npm.tests.conftest import make_tarball
 from tests.clock import LONG_S, WAIT_S
 from tests.fakes.scripted import reply, scripted
 from tests.functional.file_proxies.test_npm import DATA, Registry
@@ -265,7 +266,7 @@ def test_a_file_that_may_change_is_asked_for_again_after_an_invalidation(site, r
 
 
 def publish(site, version):
-    data = secrets.token_bytes(10)
+    data = make_tarball("ours", version)
     dist = {"shasum": hashlib.sha1(data, usedforsecurity=False).hexdigest()}
     file = {"data": b64encode(data).decode(), "length": len(data)}
     document = {

@@ -10,7 +10,7 @@ TAG_MAX_CHARS = 100  # The longest dist-tag.
 KEY_MAX_CHARS = 500  # Of the text by which a version sorts.
 
 _NAME = re.compile(r"(@[A-Za-z0-9._~-]+/)?[A-Za-z0-9_~!*'()-][A-Za-z0-9._~!*'()-]*")
-_NEW_NAME = re.compile(r"(@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*")
+_NEW_NAME = re.compile(r"(@[a-z0-9~][a-z0-9._~-]*/)?[a-z0-9~][a-z0-9._~-]*")
 _VERSION = re.compile(
     r"(\d{1,16})\.(\d{1,16})\.(\d{1,16})(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?", re.ASCII
 )

@@ -56,7 +56,7 @@ from repoman_npm.paths import (
 )
 from repoman_npm.routes import accounts, add_routes
 from repoman_npm.routes.publishing import PublishingSection, change_of
-from repoman_npm.uploads import read_package
+from repoman_npm.tarballs import read_package
 
 REPOMAN_API = "1.0"  # The version of the API of plugins that this was written for.
 _PACKAGE = "-/package/"

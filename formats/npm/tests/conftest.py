@@ -17,14 +17,15 @@ __all__ = ["both_http_clients", "repoman_factory"]
 SHORT = "application/vnd.npm.install-v1+json"
 
 
-def make_tarball(name, version, extra=""):
+def make_tarball(name, version, extra="", paths=("package/package.json",), **files):
     """Return the bytes of a package; the same for the same arguments."""
     data = io.BytesIO()
     text = json.dumps({"name": name, "version": version, "extra": extra}).encode()
     with tarfile.open(fileobj=data, mode="w") as archive:
-        info = tarfile.TarInfo("package/package.json")
-        info.size = len(text)
-        archive.addfile(info, io.BytesIO(text))
+        for path, body in (*((each, text) for each in paths), *files.items()):
+            info = tarfile.TarInfo(path)
+            info.size = len(body)
+            archive.addfile(info, io.BytesIO(body))
     return gzip.compress(data.getvalue(), compresslevel=0, mtime=0)
 
 

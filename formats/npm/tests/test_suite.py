@@ -2,6 +2,7 @@
 
 import io
 import json
+from random import Random
 
 from formats.npm.tests.conftest import SHORT, make_document, make_tarball
 from repoman.testing import FormatSuite, RemoteFile, Sample
@@ -21,6 +22,10 @@ class TestNpm(FormatSuite):
     def make(self, package, version, content=""):
         path = f"{package}/-/{package}-{version}.tgz"
         return Sample(path, make_tarball(package, version, content), package, version)
+
+    def make_big(self, size):
+        data = make_tarball("big", "1.0.0", **{"package/data": Random(0).randbytes(size)})
+        return Sample("big/-/big-1.0.0.tgz", data, "big", "1.0.0")
 
     def upload(self, client, sample):
         document = make_document(sample.name, sample.version, sample.data)

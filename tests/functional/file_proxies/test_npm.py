@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from formats.npm.tests.conftest import make_tarball
 from repoman.clocks import DAY_S
 from repoman.errors import UpstreamUnavailable
 from repoman.files.format import Metadata
@@ -110,7 +111,7 @@ def packument(client):
 def publish(client):
     def send(name, version="1.0.0", repository="own"):
         file = f"{name}-{version}.tgz"
-        data = f"our {name} {version}".encode()
+        data = make_tarball(name, version)
         dist = {"shasum": hashlib.sha1(data, usedforsecurity=False).hexdigest()}
         sent = {
             "name": name,

@@ -44,6 +44,7 @@ from repoman_npm.paths import (
     version_of,
 )
 from repoman_npm.routes.accounts import NpmSection
+from repoman_npm.tarballs import check_tarball
 
 VERSION_BODY_MAX_BYTES = 1024
 TEXT_MAX_CHARS = 4096  # Of a deprecation.
@@ -150,7 +151,9 @@ def _publish(
     files: Mapping[str, BlobUpload],
 ) -> None:
     if not is_new_name(name):
-        raise Invalid(f"name: {name!r} is no name for a new package: use small letters.")
+        raise Invalid(
+            f"name: {name!r} is no name for a new package: use small letters, and no dash in front."
+        )
     versions, tags = _mapping(document, "versions"), _mapping(document, "dist-tags")
     if len(versions) != 1 or len(files) != 1:
         raise Invalid("A publish has exactly one version with one tarball.")
@@ -165,6 +168,7 @@ def _publish(
         raise _too_large(f"The package.json of {name}@{version}", limits, "manifest_limit", "bytes")
     file = File(tarball_path(name, version), name, version)
     _check(WRITING, name, f"/{file.path}")
+    check_tarball(name, version, tarball)
 
     new = NewFile(file, OCTET_STREAM, {"manifest": manifest})
     hosted.save((new, tarball), change=change_of(version, tags, hosted.config))
