@@ -255,8 +255,7 @@ class UploadSessions:
             NotFound: there is none with this id in this scope that this actor began.
         """
         live = self._live.get(upload_id)
-        users = self._database.topics.numbers.get(SECURITY, 0)
-        found = None if live is None else live.known(users)
+        found = None if live is None else live.known(self._users())
         if found is None:
             found = self._look_up(upload_id, live)
         if (found.scope, found.actor) != (scope, actor) or (live and live.is_left_over):

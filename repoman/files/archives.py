@@ -107,8 +107,10 @@ def read_tar_member(file: BinaryIO, name: str, pattern: re.Pattern[str]) -> byte
     """
     try:
         found = _find_in_tar(_Inflated(file), pattern)
-        if len(found) != 1:
-            raise ValueError(f"it has {len(found) or 'no'} files {pattern.pattern}, not one")
+        if not found:
+            raise ValueError(f"it has no file {pattern.pattern}")
+        if len(found) > 1:
+            raise ValueError(f"it has {len(found)} files {pattern.pattern}, not one")
         return found[0]
     except (*BROKEN, tarfile.TarError) as error:
         raise Invalid(f"{name} is not a valid archive: {error}.") from error

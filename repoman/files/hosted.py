@@ -173,10 +173,11 @@ class HostedFiles:
     def delete(self, file: File, condition: Precondition = NO_PRECONDITION) -> None:
         """Remove a file."""
         self._refuse_if_read_only()
-        with self._content.transaction():
+        no_bytes = self._bytes_of_kept_names([file.path])
+        with self._content.transaction(*filter(None, (no_bytes,))):
             if self._content.existing([file.path]):
                 self._check_condition(condition, file)
-            self._delete([file.path])
+            self._delete([file.path], no_bytes)
 
     def delete_component(self, component: Coordinate) -> None:
         """Remove the files of a component (NotFound, ReadOnly)."""
@@ -185,17 +186,25 @@ class HostedFiles:
     def delete_paths(self, paths: list[str]) -> None:
         """Remove files (NotFound, ReadOnly)."""
         self._refuse_if_read_only()
-        with self._content.transaction():
-            self._delete(paths)
+        no_bytes = self._bytes_of_kept_names(paths)
+        with self._content.transaction(*filter(None, (no_bytes,))):
+            self._delete(paths, no_bytes)
 
-    def _delete(self, paths: list[str]) -> None:
+    def _bytes_of_kept_names(self, paths: list[str]) -> StoredBlob | None:
+        """Return the blob of states that keep the names of files; None: there are no such names."""
+        keeps_any = self._format.shadows and self._content.existing(paths)
+        return self._no_bytes() if keeps_any else None
+
+    def _delete(self, paths: list[str], no_bytes: StoredBlob | None) -> None:
         """Remove files in the transaction of the caller (NotFound)."""
         names = {self._package_at(path) for path in self._content.existing(paths)} - {""}
-        if not delete_files(self._content, paths):
+        came_later = self._format.shadows and no_bytes is None  # than this request
+        if came_later or not delete_files(self._content, paths):
             raise self._unknown(", ".join(paths))
         # Their names stay ours: a group must not take them from a remote all of a sudden.
-        for name in self._documents.emptied(names) if self._format.shadows else ():
-            self._save_state(name, self._no_bytes(), {})
+        if no_bytes is not None:
+            for name in self._documents.emptied(names):
+                self._save_state(name, no_bytes, {})
 
     def _package_at(self, path: str) -> str:
         """Return the package of the file at a path; empty: it belongs to none."""
