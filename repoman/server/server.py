@@ -232,11 +232,11 @@ class Server:
 
     def _leave(self, listener: Listener, drain: float | None, closed: threading.Event) -> None:
         listener.handle_close()
-        closed.set()
         seconds = self.settings.drain_timeout if drain is None else drain
         listener.drain_until = time.monotonic() + seconds
         for connection in list(listener.connections):
             connection.drain()
+        closed.set()
         self._cut(listener)
         listener.check_gone()
 
