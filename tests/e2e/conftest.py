@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Error, Page
 
 from tests.e2e.clients import Docker, Skopeo, machine_has_daemon, own_daemon
 from tests.live import LiveServer
@@ -54,3 +55,17 @@ def skopeo_in(skopeo, shared_server) -> Skopeo:
 def registry(shared_server: LiveServer) -> str:
     """``host:port`` of a hosted repository that this module's tests share."""
     return shared_server.registry
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Report what the page said when a test of one fails."""
+    report = yield
+    page = getattr(item, "funcargs", {}).get("page")
+    if report.failed and report.when == "call" and isinstance(page, Page):
+        try:
+            said = page.inner_text("main", timeout=1000)
+        except Error as error:  # The browser may be what failed.
+            said = error.message
+        report.sections.append((f"The page {page.url}", said))
+    return report

@@ -63,6 +63,19 @@ def test_a_hosted_repository_a_proxy_and_a_group_live_and_end(page, docker, shar
     assert docker.run("pull", image, check=False).status != 0
 
 
+def test_an_answer_to_a_field_takes_no_click_away(page):
+    """Its text is longer than the hint, and would move the button while it is pressed."""
+    create(page, "Docker group", f"all-{secrets.token_hex(3)}")
+    page.get_by_label("Add …").select_option("docker-hosted")
+    page.get_by_label("HTTP port").fill("1")
+    box = page.get_by_role("button", name="Add", exact=True).bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    with page.expect_response(lambda answer: "value=1" in answer.url):
+        page.mouse.down()
+    page.mouse.up()
+    page.get_by_role("button", name="Remove docker-hosted").wait_for()
+
+
 def create_hosted(page: Page, name: str, port: int, taken: int) -> None:
     """Create a hosted repository, after trying the port of another one."""
     create(page, "Docker hosted", name)

@@ -209,6 +209,14 @@ const takeUploads = (root) => { for (const form of all("form[data-upload]", root
 } };
 takeUploads(document);
 
+// When nothing is pressed any more: what moves under a pressed pointer takes its click away.
+let released = Promise.resolve();
+document.addEventListener("pointerdown", () => {
+  released = new Promise((resolve) => {
+    for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(resolve), { once: true });
+  });
+});
+
 // What is checked by the server while a form is filled in, when a field is left: the answer is the
 // text of its hint, as JSON: {"text": "Free.", "tone": "ok"}.
 for (const input of all("[data-check]")) {
@@ -219,6 +227,7 @@ for (const input of all("[data-check]")) {
     const answer = await fetch(`${input.dataset.check}${input.dataset.check.includes("?") ? "&" : "?"}${query}`).catch(() => null);
     if (!answer?.ok) return;
     const { text, tone } = await answer.json();
+    await released;
     line.textContent = text;
     line.className = `field-said is-${tone}`;
     input.closest(".field").classList.toggle("is-wrong", tone === "error");
