@@ -38,6 +38,7 @@ MASK = str(SecretStr("any"))  # what is shown in place of a secret
 
 TEXTS = (str, SecretStr, Enum)  # Types of fields that take a text as it is.
 LISTS = (tuple, list, set, frozenset)
+NULL = "null"  # What somebody writes for a value that is not set.
 
 
 class Text(str):
@@ -173,9 +174,7 @@ class Section(BaseModel):
             return values
         fields = cls.model_fields
         return {
-            key: _read(fields[key].annotation, value)
-            if isinstance(value, Text) and key in fields
-            else value
+            key: _read(fields[key], value) if isinstance(value, Text) and key in fields else value
             for key, value in values.items()
         }
 
@@ -280,14 +279,16 @@ def _known(key: str, fields: Mapping[str, FieldInfo]) -> str:
     return f"did you mean {guess[0]}?" if guess else f"choose one of: {', '.join(sorted(fields))}."
 
 
-def _read(annotation: Any, text: Text) -> Any:
-    """Return what a text stands for in a field of this type."""
-    kinds = [_bare(each) for each in _alternatives(annotation)]
+def _read(field: FieldInfo, text: Text) -> Any:
+    """Return what a text stands for in a field; null is what it is when it is not set."""
+    kinds = [_bare(each) for each in _alternatives(field.annotation)]
     classes = [get_origin(kind) or kind for kind in kinds]
     if any(isinstance(each, type) and issubclass(each, TEXTS) for each in classes):
         return str(text)
-    if NoneType in kinds and text.strip() in ("", "null"):
+    if NoneType in kinds and text.strip() in ("", NULL):
         return None
+    if text.strip() == NULL:
+        return None if field.is_required() else field.get_default(call_default_factory=True)
     try:
         value = json.loads(text)
     except ValueError:
@@ -301,7 +302,7 @@ def _read(annotation: Any, text: Text) -> Any:
 def _words(kind: Any, text: Text) -> list[str]:
     """Return a list that is not written as JSON: names with commas between, or one other text."""
     if str not in get_args(kind):  # Expressions may contain commas.
-        return [str(text)]
+        return [str(text)] if text.strip() else []
     return [word for each in text.split(",") if (word := each.strip())]
 
 

@@ -158,6 +158,15 @@ def test_members_of_a_group_are_a_list_of_names(offline, members):
     assert shown["settings"]["group"]["members"] == ["one", "two"]
 
 
+@pytest.mark.parametrize("nothing", ["null", "", "[]"])
+def test_a_list_is_emptied(offline, nothing):
+    words = ("--set", 'docker.immutable_tags=["v*"]')
+    offline.cli("repo", "create", "docker-hosted", "team", *words)
+    offline.cli("repo", "set", "team", "--set", f"docker.immutable_tags={nothing}")
+    shown = json.loads(offline.cli("repo", "show", "team", "--json").stdout)
+    assert shown["settings"]["docker"]["immutable_tags"] == []
+
+
 @pytest.mark.parametrize(
     ("assignment", "said"),
     [

@@ -26,6 +26,7 @@ class Sample(Section):
     port: int | None = None
     flag: bool | None = None
     names: tuple[str, ...] = Field((), min_length=0)
+    given: tuple[str, ...] = ("a",)
     expressions: tuple[RegularExpression, ...] = ()
     table: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     address: WebAddress | Literal[""] = ""
@@ -58,10 +59,18 @@ def test_a_field_of_text_takes_the_text(text):
         ("names", "1", ("1",)),
         ("names", '["a", "b"]', ("a", "b")),
         ("names", "", ()),
+        ("names", "null", ()),
+        ("names", '["null"]', ("null",)),
+        ("given", "null", ("a",)),
+        ("given", "", ()),
+        ("count", "null", 0),
         ("expressions", "x{1,2}", ("x{1,2}",)),
         ("expressions", "[a-z]+", ("[a-z]+",)),
         ("expressions", '["a", "b"]', ("a", "b")),
+        ("expressions", "null", ()),
+        ("expressions", "", ()),
         ("table", '{"a": ["b"]}', {"a": ("b",)}),
+        ("table", "null", {}),
     ],
 )
 def test_other_fields_read_it(key, text, value):
@@ -90,7 +99,7 @@ def test_other_fields_read_it(key, text, value):
             "xyz",
             "a",
             "sample.xyz: unknown key; choose one of: address, colour, count, expressions, flag, "
-            "maybe, names, port, secret, table, word.",
+            "given, maybe, names, port, secret, table, word.",
         ),
     ],
 )
@@ -109,3 +118,12 @@ def test_what_no_header_takes_is_refused_and_not_told(key, text):
     assert said.startswith(f"http_client.{key}: must be one line of ASCII characters")
     assert text not in said
     assert HttpClientSection(**{key: "plain-0.1"})
+
+
+class Needed(Section):
+    names: tuple[str, ...]
+
+
+def test_null_is_no_name_in_a_list_that_has_to_be_there():
+    with pytest.raises(Invalid, match="must be a list, such as a,b"):
+        parse_section(Needed, {"names": Text("null")}, "needed")
