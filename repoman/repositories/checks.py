@@ -1,4 +1,4 @@
-"""What settings have to agree with besides their own form: other repositories.
+"""What settings have to agree with besides their own form: other repositories, blob stores.
 
 The members of a group exist, have its format, and never contain it.
 """
@@ -7,9 +7,12 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from repoman.blob_records import find_store
+from repoman.blobs.manager import BlobStoreManager
 from repoman.errors import Conflict, Invalid
 from repoman.patterns import check_pattern
 from repoman.repositories import repository_records as records
+from repoman.repositories.builder import storage_of
 from repoman.repositories.model import RepositoryType
 from repoman.repositories.proxy_sections import HttpClientSection, ProxySection
 from repoman.repositories.repository_records import Row
@@ -37,6 +40,32 @@ def check_expression(field: str, text: str) -> None:
         check_pattern(text)
     except ValueError as error:
         raise Invalid(f"{field}: {error}.", field=field) from error
+
+
+def check_blob_store(
+    stores: BlobStoreManager, sections: Mapping[str, Section], row: Row | None = None
+) -> None:
+    """Return if there is the blob store that settings name, and a repository has it (Invalid).
+
+    A group may name any, since it stores nothing. A store that was deleted meanwhile is certainly
+    seen only within a transaction.
+    """
+    store = storage_of(sections).blob_store
+    if not stores.has(store) or _is_deleted(stores, store):
+        known = ", ".join(stores.names())
+        problem = f"there is no blob store {store!r}; choose one of: {known}."
+    elif row is None or row.type == RepositoryType.GROUP or store == row.blob_store:
+        return
+    else:
+        problem = f"cannot be changed here: use 'repoman repo move {row.name} {store}'."
+    raise Invalid(f"storage.blob_store: {problem}", field="storage.blob_store")
+
+
+def _is_deleted(stores: BlobStoreManager, store: str) -> bool:
+    if store in stores.configured:
+        return False
+    found = find_store(store)
+    return found is None or found.is_deleted
 
 
 def check_names(row: Row, sections: Mapping[str, Section], given: Collection[str]) -> None:

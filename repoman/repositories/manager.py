@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from repoman.blob_records import find_store
 from repoman.blobs.manager import BlobStoreManager
 from repoman.config import ServerSettings
 from repoman.db.database import Database
@@ -22,9 +21,10 @@ from repoman.events.event_records import insert_buried
 from repoman.proxy.remote_health import Remote, RemoteState
 from repoman.proxy.services import ProxyServices
 from repoman.repositories import repository_records as records
-from repoman.repositories.builder import RepositoryBuilder, storage_of
+from repoman.repositories.builder import RepositoryBuilder
 from repoman.repositories.changes import changed_keys, merge_settings, remote_in, without_member
 from repoman.repositories.checks import (
+    check_blob_store,
     check_group,
     check_name,
     check_names,
@@ -215,10 +215,9 @@ class RepositoryManager:
         recipe = self.get_recipe(recipe_name)
         sections = recipe.parse(settings)
         check(sections)
-        self._check_blob_store(sections)
         probe_ports(sections, self._server)
         with self._database.transaction():
-            self._check_kept(storage_of(sections).blob_store)
+            check_blob_store(self._blob_stores, sections)
             row = Row(0, name, recipe.format, recipe.type, is_online, self._seal(sections))
             if records.find_row(name) is not None:
                 raise Conflict(f"name: a repository named {name!r} already exists.", field="name")
@@ -257,7 +256,7 @@ class RepositoryManager:
             old = self._unseal(row)
             sections = recipe.parse(merge_settings(recipe, old, settings, is_patch=is_patch))
             check(sections)
-            self._check_blob_store(sections, row)
+            check_blob_store(self._blob_stores, sections, row)
             check_ports(row.name, sections, self._server)
             check_names(row, sections, settings)
             probe_ports(sections, self._server)
@@ -279,17 +278,19 @@ class RepositoryManager:
         Raises:
             NotFound: there is no such repository.
             Invalid: there is no such store.
+            Unsupported: it is a group.
             Conflict: it is the one that the repository has.
         """
         with self._database.transaction():
             row = self._get_row(name)
+            if row.type == RepositoryType.GROUP:
+                raise Unsupported(f"{row.name} is a group and stores nothing: move its members.")
             recipe = self.get_recipe(f"{row.format}-{row.type}")
             settings = merge_settings(
                 recipe, self._unseal(row), {"storage": {"blob_store": store}}, is_patch=True
             )
             sections = recipe.parse(settings)
-            self._check_blob_store(sections)
-            self._check_kept(store)
+            check_blob_store(self._blob_stores, sections)
             if store == row.blob_store:
                 raise Conflict(f"The blob store of {row.name} is {store} already.")
             records.update_row(replace(row, settings=self._seal(sections)))
@@ -350,7 +351,7 @@ class RepositoryManager:
             old = self._unseal(self._get_row(name))
         sections = recipe.parse(merge_settings(recipe, old, settings))
         check(sections)
-        self._check_blob_store(sections)
+        check_blob_store(self._blob_stores, sections)
         group = sections.get("group")
         if isinstance(group, GroupSection):
             check_group(name, recipe.format, group, self._snapshot.rows.values(), is_new=True)
@@ -459,26 +460,6 @@ class RepositoryManager:
     def _unseal(self, row: Row) -> dict[str, dict[str, Any]]:
         opened: dict[str, dict[str, Any]] = self._database.keyring.unseal(row.settings)
         return opened
-
-    def _check_blob_store(self, sections: Mapping[str, Section], row: Row | None = None) -> None:
-        store = storage_of(sections).blob_store
-        problem = None
-        if not self._blob_stores.has(store):
-            known = ", ".join(self._blob_stores.names())
-            problem = f"there is no blob store {store!r}; choose one of: {known}."
-        elif row is not None and store != row.blob_store:
-            problem = f"cannot be changed here: use 'repoman repo move {row.name} {store}'."
-        if problem is not None:
-            raise Invalid(f"storage.blob_store: {problem}", field="storage.blob_store")
-
-    def _check_kept(self, store: str) -> None:
-        """Return if a blob store was not deleted meanwhile; within a transaction (Invalid)."""
-        if store in self._blob_stores.configured:
-            return
-        found = find_store(store)
-        if found is None or found.is_deleted:
-            field = "storage.blob_store"
-            raise Invalid(f"{field}: there is no blob store {store!r}.", field=field)
 
     def _take_snapshot(self, revision: int) -> _Snapshot:
         old = self._snapshot

@@ -11,6 +11,7 @@ from repoman.rest.wording import worded
 from repoman.security.actors import Action
 
 STAYS = {409: "It is in this blob store already, or does not move."}
+HAS_NOTHING = {405: "It is a group, which stores nothing of its own."}
 
 repository_moves = Area(
     "Moves", "Repositories that move to another blob store while they are used.", root=API_ROOT
@@ -42,7 +43,7 @@ class MoveView(Resource):
     "/repositories/{name}/move",
     RepositorySettings(Action.EDIT),
     status=HTTPStatus.ACCEPTED,
-    answers=STAYS,
+    answers=STAYS | HAS_NOTHING,
 )
 def move_repository(call: Call, body: NewMove) -> MoveView:
     """Move a repository to another blob store while it is used; a task copies its bytes.

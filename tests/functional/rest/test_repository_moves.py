@@ -62,3 +62,15 @@ def test_it_takes_the_right_to_edit_the_settings(repoman, client, begin):
 def test_who_may_edit_the_settings_may_begin_it(repoman, begin):
     let_ann(repoman, "nexus:repository-admin:raw:files:edit")
     assert begin("other", auth=ANN).status_code == 202
+
+
+def test_a_group_has_nothing_to_move_and_names_another_store_at_once(repoman, client):
+    repoman.repositories.create("all", "raw-group", {"group": {"members": ["files"]}})
+    body = {"data": '{"blobStore": "other"}', "content_type": "application/json"}
+    answer = client.request("POST", "/api/v1/repositories/all/move", **body)
+    assert answer.status_code == 405
+    assert answer.json["detail"] == "all is a group and stores nothing: move its members."
+    assert repoman.moves.find("all") is None
+    changed = repoman.repositories.update("all", {"storage": {"blob_store": "other"}})
+    assert changed.blob_store == "other"
+    assert repoman.stores.users() == {"default": ["files"], "other": ["all"]}

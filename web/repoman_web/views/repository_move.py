@@ -9,6 +9,7 @@ from repoman.plugin import (
     Conflict,
     Invalid,
     ManagedRepositories,
+    Unsupported,
     current_repoman,
     done,
     page_call,
@@ -36,7 +37,7 @@ def move(repository: str) -> Any:
                 return done(STEPS[step], back)
             moves.begin(found.name, store)
             return done(f"{found.name} moves to {store}. It can be used meanwhile.", back)
-        except (Conflict, Invalid) as problem:
+        except (Conflict, Invalid, Unsupported) as problem:
             error = str(problem).removeprefix("storage.blob_store: ")
     last = moves.find(found.name)
     assets = moves.count_assets(last) if last else 0
