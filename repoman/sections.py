@@ -6,9 +6,10 @@ One definition gives validation with the key's path, the REST schema and the for
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
+from pydantic_core import InitErrorDetails
 
 from repoman.errors import Invalid
 from repoman.external_url import is_host
@@ -38,6 +40,7 @@ MASK = str(SecretStr("any"))  # what is shown in place of a secret
 
 TEXTS = (str, SecretStr, Enum)  # Types of fields that take a text as it is.
 LISTS = (tuple, list, set, frozenset)
+NUMBERS = ((int, "int_type"), (float, "float_type"))  # What pydantic calls what is none.
 NULL = "null"  # What somebody writes for a value that is not set.
 
 
@@ -172,6 +175,7 @@ class Section(BaseModel):
     def _read_texts(cls, values: Any) -> Any:
         if not isinstance(values, Mapping):
             return values
+        check_numbers(cls, values)
         fields = cls.model_fields
         return {
             key: _read(fields[key], value) if isinstance(value, Text) and key in fields else value
@@ -231,6 +235,51 @@ def _merge_tables(old: Any, patch: Any) -> Any:
         else:
             table[key] = _merge_tables(table.get(key), value)
     return table
+
+
+def check_numbers(model: type[BaseModel], values: Mapping[str, Any]) -> None:
+    """Return if true and false are given for no number: pydantic takes them for 1 and 0.
+
+    Raises:
+        ValidationError: they are; it has the path of each.
+    """
+    if {bool, list}.isdisjoint(map(type, values.values())):
+        return
+    errors = _number_errors(model)
+    wrong = [
+        InitErrorDetails(type=errors[key], loc=path, input=each)
+        for key, value in values.items()
+        if key in errors
+        for path, each in _parts(key, value)
+        if isinstance(each, bool)
+    ]
+    if wrong:
+        raise ValidationError.from_exception_data(model.__name__, wrong)
+
+
+def _parts(key: str, value: Any) -> Iterator[tuple[tuple[int | str, ...], Any]]:
+    """Yield a value, or the items of a list, each with its path."""
+    if not isinstance(value, list):
+        yield (key,), value
+        return
+    for number, each in enumerate(value):
+        yield (key, number), each
+
+
+@cache
+def _number_errors(model: type[BaseModel]) -> dict[str, str]:
+    """Return what pydantic calls a wrong number, by fields for numbers or for lists of them.
+
+    Fields are there by their names in requests too.
+    """
+    found: dict[str, str] = {}
+    for key, field in model.model_fields.items():
+        kinds = [_bare(each) for each in _alternatives(_bare(field.annotation))]
+        kinds += [_bare(get_args(each)[0]) for each in kinds if get_origin(each) in LISTS]
+        error = next((error for kind, error in NUMBERS if kind in kinds), "")
+        if error and bool not in kinds:
+            found[key] = found[field.alias or key] = error
+    return found
 
 
 def parse_section(kind: type[Part], values: Mapping[str, Any], name: str = "") -> Part:

@@ -21,6 +21,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from repoman.sections import check_numbers
+
 PATH_MAX_CHARS = 1000  # The longest path in a query.
 
 
@@ -69,9 +71,12 @@ class Resource(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_nulls(cls, values: Any) -> Any:
+    def _read(cls, values: Any) -> Any:
         """Return the values; null is the default of a field that does not have to be there."""
-        if not isinstance(values, dict) or None not in values.values():
+        if not isinstance(values, dict):
+            return values
+        check_numbers(cls, values)
+        if None not in values.values():
             return values
         needed = {
             name

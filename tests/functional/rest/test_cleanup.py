@@ -92,6 +92,7 @@ def test_the_internal_list_can_be_limited_to_a_format(send):
         ({"criteriaLastBlobUpdated": 0}, "criteriaLastBlobUpdated"),
         ({"criteriaLastDownloaded": 10**30}, "criteriaLastDownloaded"),
         ({"criteriaLastDownloaded": "soon"}, None),
+        ({"criteriaLastDownloaded": True}, "criteriaLastDownloaded"),
         ({"criteriaReleaseType": "SOME"}, "criteriaReleaseType"),
         ({"criteriaAssetRegex": "("}, "criteriaAssetRegex"),
         ({"retain": 0}, "retain"),

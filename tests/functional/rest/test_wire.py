@@ -46,6 +46,7 @@ class Toy(Resource):
     mood: Mood = Mood.GLAD
     size: int = 7
     label: str | None = None
+    sizes: list[int] | None = None
 
 
 class Box:
@@ -160,6 +161,19 @@ def test_errors_have_the_forms_of_the_reference(client):
     assert put(client, {"label": 1}).json[0]["id"] == "label"
 
 
+def test_true_is_no_number_and_digits_are_one(client):
+    for value in (True, False, 1.5, "many", [1]):
+        answer = put(client, {"size": value})
+        assert answer.status_code == 400
+        [told] = answer.json
+        assert told["id"].removeprefix("PARAMETER ") == "size"
+        assert told["message"] == "must be a whole number."
+    assert put(client, {"size": "12"}).status_code == 204
+    assert ask(client, "GET", "/v1/toy").json["size"] == 12
+    [told] = put(client, {"sizes": [1, True]}).json
+    assert (told["id"], told["message"]) == ("sizes", "must be a whole number.")
+
+
 def test_what_nobody_expected_is_logged_and_not_told(client, caplog):
     answer = put(client, {"label": "broken"})
     assert answer.status_code == 500
@@ -170,7 +184,8 @@ def test_what_nobody_expected_is_logged_and_not_told(client, caplog):
 
 def test_null_is_the_default_and_words_are_read_in_any_case(client):
     assert put(client, {"mood": "glad", "size": None, "odd": {}}).status_code == 204
-    assert ask(client, "GET", "/v1/toy").json == {"mood": "GLAD", "size": 7, "label": None}
+    shown = {"mood": "GLAD", "size": 7, "label": None, "sizes": None}
+    assert ask(client, "GET", "/v1/toy").json == shown
     assert put(client, {"mood": "SAD"}).status_code == 204
     assert ask(client, "GET", "/v1/toy").json["mood"] == "sad"
 

@@ -24,6 +24,7 @@ class Sample(Section):
     colour: Colour = Colour.RED
     count: int = Field(0, ge=0, le=9, description="How many there are.")
     port: int | None = None
+    share: float = 0.5
     flag: bool | None = None
     names: tuple[str, ...] = Field((), min_length=0)
     given: tuple[str, ...] = ("a",)
@@ -85,6 +86,9 @@ def test_other_fields_read_it(key, text, value):
         ("colour", Text("green"), "sample.colour: must be 'red' or 'blue'."),
         ("count", Text("many"), "sample.count: must be a whole number (How many there are)."),
         ("count", Text("10"), "sample.count: must be at most 9 (How many there are)."),
+        ("count", True, "sample.count: must be a whole number (How many there are)."),
+        ("port", False, "sample.port: must be a whole number."),
+        ("share", True, "sample.share: must be a number."),
         ("flag", Text("perhaps"), "sample.flag: must be true or false."),
         ("names", 5, 'sample.names: must be a list, such as a,b or ["a", "b"].'),
         ("names", ["a", 5], "sample.names.1: must be a string."),
@@ -99,7 +103,7 @@ def test_other_fields_read_it(key, text, value):
             "xyz",
             "a",
             "sample.xyz: unknown key; choose one of: address, colour, count, expressions, flag, "
-            "given, maybe, names, port, secret, table, word.",
+            "given, maybe, names, port, secret, share, table, word.",
         ),
     ],
 )
