@@ -152,14 +152,16 @@ def _versions(repoman: Repoman, repository: str, package: str) -> Iterator[Coord
 def _show_growth(repoman: Repoman, repository: str | None, days: int, *, as_json: bool) -> None:
     if repository is None:
         raise Invalid("Name a repository, such as: repoman space NAME --days 30.")
-    id_ = repoman.repositories.get(repository).config.id
-    found = repoman.space.growth_of_repository(id_, days)
+    config = repoman.repositories.get(repository).config
+    found = repoman.space.growth_of_repository(config.id, days)
     if as_json:
         from repoman.rest.usage import repository_days
 
         click.echo(json.dumps([each.model_dump(mode="json") for each in repository_days(found)]))
         return
-    _print_table([(_day(each.at), *_sizes(each.size, each.part)) for each in found])
+    usage = repoman.catalog.usage(config.name, EveryViewer(repoman.repositories))
+    lines = [(_day(each.at), *_sizes(each.size, each.part)) for each in found]
+    _print_table([*lines, ("now", *_sizes(usage.size, usage.own_size))])
 
 
 def _day(at: float) -> str:

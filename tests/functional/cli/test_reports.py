@@ -36,6 +36,8 @@ def tell_usage(server):
     assert {"name": "files", "size": 3, "ownSize": 3, "byRule": None} in store["repositories"]
     assert json.loads(server.cli("space", "more", "--json").stdout) == []
     assert json.loads(server.cli("space", "files", "--days", "7", "--json").stdout) == []
+    told = server.cli("space", "files", "--days", "7").stdout.splitlines()
+    assert told[-1].split() == ["now", "3", "bytes", "3", "bytes", "0", "bytes"]
     assert "no repository 'none'" in server.cli("space", "none", check=False).stderr
 
 

@@ -81,6 +81,7 @@ def test_the_page_says_where_the_space_went(repoman, admin):
     assert "Freed in 7 days 7.0 KiB 7.0 KiB in 24 h" in text
     assert "Proxy - Trim caches 5.0 KiB in 7 d, 5.0 KiB in 24 h, given back by compaction" in text
     assert "Write-ahead log" in text
+    assert "Growth Stored 4.0 KiB Reclaimable 0 B This is now." in text
 
 
 def test_what_waits_to_be_freed_counts_also_without_sharing(repoman, client, admin):
@@ -108,13 +109,15 @@ def test_the_tab_of_a_repository_says_what_it_takes(repoman, admin):
     assert "Total 4.0 KiB" in text
     assert "Unique 3.0 KiB freed if this repository goes" in text
     assert "Shared 1.0 KiB" in text
-    assert "Over" not in text, "there is no second day yet"
+    assert "Growth Total 4.0 KiB Unique 3.0 KiB This is now." in text
+    assert "the chart begins tomorrow" in text
     id_ = repoman.repositories.get("files").config.id
     note_days(repoman, f"repository {id_} size", KIB, 2 * KIB, 4 * KIB)
     note_days(repoman, f"repository {id_} own", KIB, KIB, 3 * KIB)
     page = admin.get(f"{TAB}?days=365")
     text = text_of(page)
     assert "Over 3 days" in text
+    assert "begins tomorrow" not in text
     assert "Total bytes over 3 days, from 1.0\u00a0KiB to 4.0\u00a0KiB" in page.text
     assert re.search(r"\d{4}-\d\d-\d\d 4.0 KiB 3.0 KiB \d{4}-\d\d-\d\d 2.0 KiB 1.0 KiB", text)
     for order in ("own", "size", "pull", "name", "nonsense"):
@@ -160,7 +163,8 @@ def test_home_says_what_comes_back_by_itself_also_on_a_new_server(repoman, brows
 
 
 def test_the_page_of_a_blob_store_shows_how_it_grew(repoman, admin):
-    assert "Over" not in text_of(admin.get("/admin/blobstores/default"))
+    told = "Growth Stored 4.0 KiB Reclaimable 0 B This is now."
+    assert told in text_of(admin.get("/admin/blobstores/default"))
     note_days(repoman, "store default size", KIB, 2 * KIB)
     assert "Over 2 days" in text_of(admin.get("/admin/blobstores/default"))
 
