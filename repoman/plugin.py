@@ -36,6 +36,7 @@ from repoman.catalog.views import RepositoryView, RepositoryViews, StoredAsset
 from repoman.cleanup.preview import Decision as CleanupDecision
 from repoman.cleanup.preview import PreviewQuery as CleanupQuery
 from repoman.cli.common import MOMENT, render_time, with_repoman
+from repoman.cli.task import run_in_server
 from repoman.clocks import ConfirmedClock
 from repoman.collection import (
     CollectionOptions,
@@ -738,6 +739,7 @@ __all__ = [
     "roles_including",
     "roles_with_privilege",
     "row_key",
+    "run_in_server",
     "send_content",
     "settings_repository",
     "store_bytes",

@@ -9,6 +9,7 @@ import click
 
 from repoman.plugin import (
     MOMENT,
+    Collector,
     Invalid,
     ListPage,
     Repoman,
@@ -19,6 +20,7 @@ from repoman.plugin import (
     list_unneeded,
     pluralize,
     render_time,
+    run_in_server,
     with_repoman,
 )
 from repoman_docker.browsing.collecting import (
@@ -44,7 +46,7 @@ from repoman_docker.browsing.restoring import Past, plan_restoration, restore_ta
 from repoman_docker.browsing.tags import TagOrder, TagQuery, TagRow, list_tags
 from repoman_docker.protocol.image_config import Step
 from repoman_docker.protocol.texts import one_line
-from repoman_docker.tasks import ALL, collectors_of
+from repoman_docker.tasks import ALL, COLLECTION_TASK, collectors_of
 
 Row = TypeVar("Row")
 
@@ -396,11 +398,17 @@ def _print(resource: Resource) -> None:
 )
 @with_repoman
 def gc(repoman: Repoman, repository: str | None, dry_run: bool, age: int) -> None:
-    """Delete what nothing can reach any more in REPOSITORY; default: in all hosted ones."""
+    """Delete what nothing can reach any more in REPOSITORY; default: in all hosted ones.
+
+    A running server does it, as a task, since only it knows what was pulled a moment ago.
+    """
     collectors = collectors_of(repoman.repositories.all(), repository or ALL)
     if not dry_run:
-        result = collect(collectors, options_now(age), _Watcher(), GC_MAX_S)
-        click.echo(result.text or "There is nothing to delete.")
+        settings = {"repository": repository or ALL, "age": age}
+        where = repository or "all repositories"
+        title = f"Delete unused content of {where} after {pluralize(age, 'hour')}"
+        if not run_in_server(repoman, COLLECTION_TASK, title, settings):
+            _collect_here(repoman, collectors, age)
         return
     count = size = 0
     for name, collector in collectors:
@@ -417,11 +425,18 @@ def gc(repoman: Repoman, repository: str | None, dry_run: bool, age: int) -> Non
     click.echo(f"would delete {pluralize(count, 'asset')}; frees {size} bytes")
 
 
+def _collect_here(repoman: Repoman, collectors: list[tuple[str, Collector]], age: int) -> None:
+    """Collect in this process; no server can start meanwhile (Conflict: one just did)."""
+    with repoman.blob_stores.locked_exclusively():
+        result = collect(collectors, options_now(age), _Watcher(), GC_MAX_S)
+    click.echo(result.text or "There is nothing to delete.")
+
+
 class _Watcher:
-    """Prints the log of a collection. A command knows no pulls of its own."""
+    """Prints the log of a collection without a server."""
 
     def flush_pulls(self) -> None:
-        """Do nothing: the server writes its pulls once a minute."""
+        """Do nothing: nobody pulls, and a server wrote its pulls when it ended."""
 
     def progress(self, done: int, total: int | None = None, message: str = "") -> None:
         """Do nothing."""

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -144,6 +145,26 @@ def run(repoman: Repoman, name: str, follow: bool) -> None:
         if runner.execute(requested) is None:
             raise Conflict(f"Another task of the type {found.type} is running; this one is queued.")
     _tell_run(repoman, requested, follow=True)
+
+
+def run_in_server(repoman: Repoman, type_id: str, name: str, settings: Mapping[str, Any]) -> bool:
+    """Have the server run a task with these settings, print its log, and wait for its end.
+
+    Only the server knows what its clients do at the moment. A task that has to be created is called
+    ``name``. The command exits with 1 if the run fails.
+
+    Returns:
+        Whether a server runs; without one nothing was done.
+
+    Raises:
+        Invalid, Conflict, Frozen: see :meth:`repoman.tasks.service.Tasks.start`.
+    """
+    if not is_served(repoman.data):
+        return False
+    started = repoman.tasks.start(type_id, name, settings)
+    click.echo(f"The server runs the task {started.name}.")
+    _tell_run(repoman, repoman.tasks.runs(started, 1)[0], follow=True)
+    return True
 
 
 @task.command()
