@@ -1,5 +1,7 @@
 """Previews of cleanup on a page: what goes and why, pages of it, the file, and who may see it."""
 
+import csv
+from datetime import datetime
 from html import unescape
 
 import pytest
@@ -57,6 +59,9 @@ def test_what_the_policies_of_a_repository_remove_is_linked_from_it(filled, repo
     lines = export.text.splitlines()
     assert lines[0].startswith("decision,namespace,name,version")
     assert sorted(line.split(",")[0] for line in lines[1:]) == ["goes", "goes", "kept"]
+    for each in csv.DictReader(lines):
+        assert datetime.strptime(each["stored"], "%Y-%m-%d %H:%M:%S")
+        assert each["pulled"] == "", "it was never pulled"
 
 
 def test_wrong_addresses_are_refused_in_words(filled, admin):

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from io import StringIO
 from itertools import islice
 from typing import Any
@@ -144,12 +145,17 @@ def _export(repository: Repository, policies: list[CleanupPolicy] | None) -> Res
     rows = (
         (
             *(each.decision, each.shown.namespace, each.shown.name, each.shown.version, each.size),
-            *(f"{each.updated_at:.0f}", f"{each.downloaded_at:.0f}", each.reason),
+            *(_time_of(each.updated_at), _time_of(each.downloaded_at), each.reason),
         )
         for each in found.explain_all(repository, policies, current_actor())
     )
     headers = {"Content-Disposition": 'attachment; filename="cleanup.csv"'}
     return Response(_read_lines(rows), mimetype="text/csv", headers=headers)
+
+
+def _time_of(at: float) -> str:
+    """Return a time as spreadsheets read it, in UTC; nothing for never."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}" if at else ""
 
 
 def _read_lines(rows: Iterator[Iterable[object]]) -> Iterator[str]:
