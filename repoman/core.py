@@ -90,7 +90,7 @@ from repoman.tasks.builtin import (
     purge_task,
     trim_task,
 )
-from repoman.tasks.move_task import move_task
+from repoman.tasks.move_task import MOVE, move_task
 from repoman.tasks.runner import Launch, Runner
 from repoman.tasks.service import Tasks
 from repoman.tasks.space_tasks import sum_check_task
@@ -346,6 +346,7 @@ class Repoman:
         self.tasks = Tasks(self.database, self._task_types)
         self.tasks.create_first()
         self.repositories.on_bury(partial(self.tasks.request, PURGE))
+        self.moves.on_due(partial(self.tasks.request, MOVE))
 
     @property
     def node_id(self) -> str:

@@ -51,6 +51,11 @@ class Moves:
         self._repositories = repositories
         self._stores = stores
         self._clock = clock
+        self._observers: list[Callable[[], object]] = []
+
+    def on_due(self, observer: Callable[[], object]) -> None:
+        """Have something called when a move begins, or may go on."""
+        self._observers.append(observer)
 
     def begin(self, name: str, store: str) -> Repository:
         """Have a repository keep its bytes in another blob store, and return it.
@@ -60,7 +65,9 @@ class Moves:
             Invalid: there is no such store.
             Conflict: it is the store that the repository has.
         """
-        return self._repositories.change_store(name, store, self._clock())
+        moving = self._repositories.change_store(name, store, self._clock())
+        self._tell()
+        return moving
 
     def find(self, name: str) -> Move | None:
         """Return the last move of a repository; None: it never moved (NotFound)."""
@@ -85,6 +92,8 @@ class Moves:
             records.pause_move(repository.config.id, is_paused=is_paused)
             what = "pause" if is_paused else "resume"
             self._database.note_change(f"repository.move-{what}", repository.name)
+        if not is_paused:
+            self._tell()
 
     def is_needed(self) -> bool:
         """Return whether there is something to do; cheap."""
@@ -118,6 +127,10 @@ class Moves:
         if problems:
             raise Unavailable(" ".join([*told, *problems]))
         return " ".join(told)
+
+    def _tell(self) -> None:
+        for observer in self._observers:
+            observer()
 
     def _put_off(self, move: Move, problem: str) -> None:
         with self._database.transaction():

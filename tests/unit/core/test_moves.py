@@ -398,6 +398,24 @@ def test_the_task_moves(repoman, moves, filled):
     assert repoman.tasks.get_run(run.id).result == "Moved Team to other."
 
 
+def test_a_move_does_not_wait_for_the_schedule_of_the_task(repoman, moves, filled):
+    [task] = [each for each in repoman.tasks.all() if each.type == "repository.move"]
+
+    def waiting():
+        return [run for run in repoman.tasks.runs(task) if run.state == "queued"]
+
+    assert waiting() == []
+    moves.begin("Team", "other")
+    [run] = waiting()
+    moves.pause("Team")
+    assert repoman.make_runner().execute(run) == "ok"
+    assert waiting() == []
+    moves.pause("Team", is_paused=False)
+    [run] = waiting()
+    assert repoman.make_runner().execute(run) == "ok"
+    assert moves.find("Team").ended_at
+
+
 @pytest.mark.slow
 def test_kill_9_at_every_line_loses_nothing(tmp_path):
     command = [sys.executable, "-m", KILLER, str(tmp_path / "killed")]
