@@ -12,7 +12,7 @@ from typing import Any
 
 from flask import Blueprint, Flask, Request, Response, request
 from flask_wtf.csrf import CSRFProtect
-from werkzeug.routing import MapAdapter, Rule
+from werkzeug.routing import MapAdapter
 
 from repoman.core import Repoman
 from repoman.http.addresses import AddressBook
@@ -39,6 +39,7 @@ from repoman.http.pages import PAGE_POLICY, install_pages
 from repoman.http.rest import create_rest, install_server_name, is_rest, present_path, takes_form
 from repoman.http.rest_errors import RestErrors
 from repoman.http.rest_sessions import SESSION_PATH, protect_session, session_blueprint
+from repoman.http.rules import LateRule
 from repoman.http.sessions import SESSION, FormsCookie, find_session, tie_forms
 from repoman.http.static_files import StaticFiles
 from repoman.security.actors import ANONYMOUS
@@ -57,27 +58,9 @@ PAGE_HEADERS = {
 }
 
 
-class _Rule(Rule):
-    """A rule that learns to build addresses when somebody first asks for one.
-
-    Nobody does for most of the hundreds of rules of the REST API, and it takes a millisecond each.
-    """
-
-    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        compile_now = super()._compile_builder
-        found: list[Callable[..., tuple[str, str]]] = []
-
-        def build(rule: Rule, /, **values: Any) -> tuple[str, str]:
-            if not found:
-                found.append(compile_now(append_unknown))
-            return found[0](rule, **values)
-
-        return build
-
-
 class _AdminApp(Flask):
     request_class = HostRequest
-    url_rule_class = _Rule
+    url_rule_class = LateRule
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Return what finds the route of a request; former paths need no routes of their own."""

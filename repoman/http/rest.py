@@ -5,7 +5,7 @@ import inspect
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from itertools import chain
 from typing import Any, TypeVar, get_origin
 
@@ -129,13 +129,24 @@ class _View:
         # A patch answers as what shows the resource.
         self._has_tag = endpoint.function in shown or endpoint.method == "PATCH"
         self._changing: dict[tuple[str, ...], object] = {}  # What is being changed, by its path.
-        takes = inspect.signature(endpoint.function).parameters
-        self._names = [name for name in endpoint.names if name in takes]
-        body, output = endpoint.inputs.get("body"), endpoint.output
-        self._body: TypeAdapter[Any] | None = None if body is None else TypeAdapter(body)
-        self._output: TypeAdapter[Any] | None = (
-            None if output in (None, str, Reply) else TypeAdapter(output)
-        )
+
+    # Made when somebody first asks: for all endpoints together it takes longer than the start of
+    # everything else.
+
+    @cached_property
+    def _names(self) -> list[str]:
+        takes = inspect.signature(self._endpoint.function).parameters
+        return [name for name in self._endpoint.names if name in takes]
+
+    @cached_property
+    def _body(self) -> TypeAdapter[Any] | None:
+        body = self._endpoint.inputs.get("body")
+        return None if body is None else TypeAdapter(body)
+
+    @cached_property
+    def _output(self) -> TypeAdapter[Any] | None:
+        output = self._endpoint.output
+        return None if output in (None, str, Reply) else TypeAdapter(output)
 
     @property
     def takes_form(self) -> bool:

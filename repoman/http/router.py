@@ -42,6 +42,7 @@ from repoman.http.errors import install_error_handlers
 from repoman.http.formats import Format
 from repoman.http.guard import HIDDEN, SPEAKER, Guard, Hidden
 from repoman.http.hosts import Forwarded, HostRequest, apply_external_url, check_host
+from repoman.http.rules import LateRule
 from repoman.plugins import unique
 from repoman.repositories.checks import NAME
 from repoman.repositories.model import Repository, RepositoryConfig, RepositoryType
@@ -329,6 +330,7 @@ class FormatApp(Flask):
     """
 
     request_class = HostRequest
+    url_rule_class = LateRule
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function as it is."""

@@ -6,6 +6,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.test import create_environ
 
+from repoman.http import rules
 from repoman.http.router import FormatApp, FormatContext, RestConverter, RestRoutes
 from repoman.plugin import Built, Recipe, RepositoryType, StorageSection, hookimpl
 from repoman.testing import HttpClient
@@ -245,3 +246,17 @@ def test_a_context_is_left_even_if_a_file_cannot_be_closed():
         context.pop()
     assert not has_request_context()
     assert not has_app_context()
+
+
+def test_addresses_are_compiled_by_one_thread_at_a_time(monkeypatch):
+    compiled = []
+
+    def compile_(self, append_unknown=True):
+        compiled.append(rules._COMPILING.locked())
+        return lambda *_, **__: ("", "/there")
+
+    monkeypatch.setattr(Rule, "_compile_builder", compile_)
+    pages = Map([rules.LateRule("/there/<name>", endpoint="there")]).bind("host")
+    assert compiled == [], "nobody has asked"
+    assert [pages.build("there", {"name": "a"}) for _ in range(2)] == ["/there"] * 2
+    assert compiled == [True], "once"
