@@ -9,6 +9,7 @@ from repoman.db.models import database_proxy
 
 BY_VERSION, BY_DATE = "version_key", "updated_at"
 """What the versions of a package are ordered by."""
+NO_LIMIT = -1
 
 
 class Candidate(NamedTuple):
@@ -145,9 +146,9 @@ _TARGETS = (
     "AND r.kind IN (SELECT value FROM json_each(?3))"
 )
 _SOURCES = (
-    "SELECT r.path, r.source FROM json_each(?) AS given "
-    "CROSS JOIN reference AS r ON r.repository_id = ? AND r.path = given.value "
-    "WHERE r.kind NOT IN (SELECT value FROM json_each(?))"
+    "SELECT r.path, r.source FROM json_each(?) AS given CROSS JOIN reference AS r ON r.id IN "
+    "(SELECT id FROM reference WHERE repository_id = ? AND path = given.value "
+    "AND kind NOT IN (SELECT value FROM json_each(?)) LIMIT ?)"
 )
 
 
@@ -161,9 +162,12 @@ def list_targets(repository: int, paths: Iterable[str], attached_kinds: Iterable
 
 
 def read_sources(
-    repository: int, paths: Iterable[str], attached_kinds: Iterable[str]
+    repository: int, paths: Iterable[str], attached_kinds: Iterable[str], limit: int = NO_LIMIT
 ) -> Generator[tuple[str, str]]:
-    """Yield path and source of the references to these paths, but for those of attached things."""
-    values = (json.dumps([*paths]), repository, json.dumps([*attached_kinds]))
+    """Yield path and source of the references to these paths, but for those of attached things.
+
+    There are at most so many of each path.
+    """
+    values = (json.dumps([*paths]), repository, json.dumps([*attached_kinds]), limit)
     with closing(database_proxy.execute_sql(_SOURCES, values)) as cursor:
         yield from cursor

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import islice
 
 from repoman.cleanup import candidate_records as records
@@ -11,6 +12,7 @@ from repoman.repositories.model import Repository
 COMPONENTS_MAX = 10_000  # Components for which the bytes are worked out.
 DEPTH_MAX = 4  # Steps from a component to what is only there for it.
 BATCH_PATHS = 1000  # Paths that one statement is about.
+FIRST_SOURCES = 20  # What refers to a path at first: one that is shared by all has a hundred thousand.
 
 
 def freed_by(repository: Repository, components: Sequence[int]) -> int:
@@ -41,11 +43,18 @@ def _only_from(
     repository: int, candidates: set[str], gone: set[str], attached: tuple[str, ...]
 ) -> set[str]:
     """Return those of the candidates that nothing but what goes refers to."""
-    sources: defaultdict[str, bool] = defaultdict(lambda: True)
+    found: set[str] = set()
     for batch in _batches(candidates):
-        for path, source in records.read_sources(repository, batch, attached):
-            sources[path] &= source in gone
-    return {each for each in candidates if sources[each]}
+        sources: defaultdict[str, list[str]] = defaultdict(list)
+        for path, source in records.read_sources(repository, batch, attached, FIRST_SOURCES):
+            sources[path].append(source)
+        found.update(path for path in batch if gone.issuperset(sources[path]))
+        for path in found.intersection(sources):
+            if len(sources[path]) == FIRST_SOURCES:  # There may be more.
+                with closing(records.read_sources(repository, [path], attached)) as all_:
+                    if any(source not in gone for _, source in all_):
+                        found.remove(path)
+    return found
 
 
 def _batches(paths: Iterable[str]) -> Iterator[list[str]]:

@@ -53,6 +53,7 @@ class Rule:
         self.needs_assets = policy.asset_regex is not None
         self._rules = rules
         self._now = now
+        self._otherwise = None if policy.has_criteria else Verdict.NO_CRITERIA
         self._fits_name = _one_of(policy.name_patterns)
         self._fits_version = _one_of(policy.version_patterns)
         self._keeps_name = _one_of(policy.keep_names)
@@ -78,7 +79,7 @@ class Rule:
             return Verdict.KEPT_NAME
         if self._keeps_version and self._keeps_version(candidate.version):
             return Verdict.KEPT_VERSION
-        return None if self.policy.has_criteria else Verdict.NO_CRITERIA
+        return self._otherwise
 
     def judge(self, candidate: Candidate, *, is_newest: bool) -> Verdict:
         """Return the verdict about a component that the policy is about.

@@ -30,18 +30,17 @@ class Opinion(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """What all policies say of a component, which goes if any of them chooses it."""
+    """What all policies say of a component, which goes if any of them chooses it.
+
+    Attributes:
+        chosen_by: the first policy that chooses it; None: it stays.
+        protection: why it stays all the same; empty: nothing protects it.
+    """
 
     candidate: Candidate
     opinions: list[Opinion]
+    chosen_by: Opinion | None = None
     protection: str = ""
-
-    @property
-    def chosen_by(self) -> Opinion | None:
-        """The first policy that chooses it; None: it stays."""
-        if self.protection:
-            return None
-        return next((each for each in self.opinions if each.verdict is Verdict.GOES), None)
 
     def explain(self) -> str:
         """Return in a sentence whether the component goes, and why."""
@@ -92,7 +91,8 @@ class Selection:
             counts: Counter[tuple[Rule, str]] = Counter()
             for candidate in candidates:
                 if owner := self._owner(candidate):
-                    yield Judgement(candidate, [], f"belongs to {owner}, and goes with it")
+                    belongs = f"belongs to {owner}, and goes with it"
+                    yield Judgement(candidate, [], protection=belongs)
                     continue
                 if package is None:
                     counts.clear()
@@ -140,11 +140,12 @@ class Selection:
         return records.read_candidates(id_, kinds, order, with_assets=self._needs_assets)
 
     def _judgement(self, candidate: Candidate, opinions: list[Opinion]) -> Judgement:
-        judgement = Judgement(candidate, opinions)
-        if self._protection is None or judgement.chosen_by is None:
-            return judgement
-        why = self._protection(coordinate_of(candidate))
-        return judgement._replace(protection=why) if why else judgement
+        chosen_by = next(filter(_is_chosen, opinions), None)
+        if self._protection is not None and chosen_by is not None:
+            why = self._protection(coordinate_of(candidate))
+            if why:
+                return Judgement(candidate, opinions, protection=why)
+        return Judgement(candidate, opinions, chosen_by)
 
     def _owner(self, candidate: Candidate) -> str:
         """Return the name of what a component belongs to, and is left to; empty: to nothing."""
@@ -180,6 +181,10 @@ class Selection:
 def coordinate_of(candidate: Candidate) -> Coordinate:
     """Return the coordinate of a component."""
     return Coordinate(candidate.kind, candidate.name, candidate.version, candidate.namespace)
+
+
+def _is_chosen(opinion: Opinion) -> bool:
+    return opinion.verdict is Verdict.GOES
 
 
 def _find_last_kept(

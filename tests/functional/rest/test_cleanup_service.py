@@ -6,6 +6,7 @@ import time
 import pytest
 
 from repoman.cleanup import cleaner as cleaner_module
+from repoman.cleanup import freed as freed_module
 from repoman.cleanup.freed import freed_by
 from repoman.clocks import DAY_S
 from repoman.db.models import ComponentRecord
@@ -164,8 +165,13 @@ def test_what_was_promised_is_told_apart_from_what_was_freed(site, monkeypatch):
     )
 
 
-def test_a_preview_says_what_is_really_freed(site):
-    """The images of each name share a layer; only what all of them leave is freed."""
+@pytest.mark.parametrize("first", [1, 2, 20])
+def test_a_preview_says_what_is_really_freed(site, monkeypatch, first):
+    """The images of each name share a layer; only what all of them leave is freed.
+
+    How much of what refers to it is looked at first does not matter.
+    """
+    monkeypatch.setattr(freed_module, "FIRST_SOURCES", first)
     shared = b"shared layer" * 100
     first, second = (make_image(text, shared) for text in (b"one freed", b"two freed"))
     for name, tag, pushed in (
