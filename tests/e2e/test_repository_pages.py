@@ -68,7 +68,9 @@ def test_an_answer_to_a_field_takes_no_click_away(page):
     create(page, "Docker group", f"all-{secrets.token_hex(3)}")
     page.get_by_label("Add …").select_option("docker-hosted")
     page.get_by_label("HTTP port").fill("1")
-    box = page.get_by_role("button", name="Add", exact=True).bounding_box()
+    add = page.get_by_role("button", name="Add", exact=True)
+    add.scroll_into_view_if_needed()
+    box = add.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     with page.expect_response(lambda answer: "value=1" in answer.url):
         page.mouse.down()
