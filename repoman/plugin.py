@@ -123,6 +123,7 @@ from repoman.files.links import Link, read_links, render_links
 from repoman.files.paths import check_path
 from repoman.files.recipes import files_format, files_recipes
 from repoman.files.rendering import choose_form, render_json
+from repoman.files.rights import check_write
 from repoman.files.service import (
     Backend,
     FileRepository,
@@ -656,6 +657,7 @@ __all__ = [
     "body_length",
     "changed_settings",
     "check_path",
+    "check_write",
     "choose_form",
     "collect",
     "content_repository",

@@ -364,6 +364,16 @@ class FileFormat:
         """
         return {}
 
+    def derive(self, file: File, content: BlobUpload) -> Iterable[tuple[NewFile, bytes]]:
+        """Return the files that are made out of one that a client stores, and stored with it.
+
+        Their paths follow from its path, and their bytes from its bytes.
+
+        Raises:
+            Invalid: it is not what its path says.
+        """
+        return ()
+
     # Groups ---------------------------------------------------------------------------------------
 
     def pattern(self, text: str) -> str:

@@ -1,26 +1,21 @@
 """Uploads as clients of a format send them: forms with a file, and documents with files."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import cast
 
 from repoman.blobs.upload import BlobUpload
 from repoman.errors import Invalid
 from repoman.files.format import NewFile
+from repoman.files.rights import check_write
 from repoman.files.service import FileRepository
 from repoman.http.attachments import OpenDocument, receive_document
 from repoman.http.body import receive_body
-from repoman.http.current import (
-    current_actor,
-    current_environ,
-    current_repository,
-    current_security,
-)
+from repoman.http.current import current_environ, current_repository
 from repoman.http.multipart import OpenForm, receive_form
 from repoman.proxy.cached_files import OCTET_STREAM
 from repoman.rest.endpoints import Part
-from repoman.security.actors import WRITING, Access
 
 
 @dataclass(slots=True)
@@ -37,7 +32,6 @@ class FileUpload:
     media_type: str
     bytes: BlobUpload
     _form: OpenForm
-    _beside: list[BlobUpload] = field(default_factory=list)
 
     def text(self, field: str) -> str:
         """Return the first text of a field; empty: there is none."""
@@ -61,12 +55,6 @@ class FileUpload:
         found = (each.sink for each in self._form.parts if each.field == field)
         return cast("BlobUpload | None", next(found, None))
 
-    def open_beside(self) -> BlobUpload:
-        """Begin to store a further file, which belongs to that of the form."""
-        upload = self.repository.open_upload(None)
-        self._beside.append(upload)
-        return upload
-
     def save(self, new: NewFile, *beside: tuple[NewFile, BlobUpload]) -> bool:
         """Store the file with those beside it; return whether it is new.
 
@@ -74,11 +62,7 @@ class FileUpload:
             Denied, Unauthenticated: the user may not store it there.
             RepomanError: as of :meth:`repoman.files.service.FileRepository.save`.
         """
-        ref, actor = current_repository().ref, current_actor()
-        for each, _ in ((new, self.bytes), *beside):
-            access = Access(WRITING, f"/{each.file.path}", each.file.name)
-            current_security().authorizer.check(actor, ref, access)
-        return self.repository.save((new, self.bytes), *beside)
+        return self.repository.save((new, self.bytes), *beside, check=check_write)
 
     def __enter__(self) -> "FileUpload":
         return self
@@ -90,8 +74,6 @@ class FileUpload:
         trace: TracebackType | None,
     ) -> None:
         self._form.close()
-        for each in self._beside:
-            each.close()
 
 
 def receive_file_form(field: str, *, may_be_alone: bool = False) -> FileUpload:

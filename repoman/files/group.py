@@ -16,6 +16,7 @@ from repoman.files.format import (
     tag_of,
 )
 from repoman.files.owners import FileMember, FileMembers, Owned, Owners
+from repoman.files.rights import CheckFile
 from repoman.files.service import Backend, FileRepository, PackageRepository, RemoteQuery
 from repoman.group.asking import MemberPool
 from repoman.group.members import readable
@@ -149,10 +150,14 @@ class GroupFiles:
         return self._members.writable(None if file is None else file.name).open_upload(file)
 
     def save(
-        self, *files: tuple[NewFile, BlobUpload], condition: Precondition = NO_PRECONDITION
+        self,
+        *files: tuple[NewFile, BlobUpload],
+        check: CheckFile,
+        condition: Precondition = NO_PRECONDITION,
     ) -> bool:
         """Store the uploaded bytes in the writable member."""
-        return self._members.writable(files[0][0].file.name).save(*files, condition=condition)
+        member = self._members.writable(files[0][0].file.name)
+        return member.save(*files, check=check, condition=condition)
 
     def delete(self, file: File, condition: Precondition = NO_PRECONDITION) -> None:
         """Remove a file from the writable member."""

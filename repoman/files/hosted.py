@@ -1,8 +1,10 @@
 """A hosted repository of files: it stores what clients upload."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from repoman.blobs.store import StoredBlob
 from repoman.blobs.upload import BlobUpload, store_bytes
@@ -22,11 +24,12 @@ from repoman.files.format import (
 )
 from repoman.files.generated import GeneratedDocuments
 from repoman.files.paths import check_free, guess_media_type
+from repoman.files.rights import CheckFile
 from repoman.files.service import Backend, RemoteQuery
 from repoman.http.conditions import NO_PRECONDITION, Precondition
 from repoman.http.content import Content
 from repoman.proxy.cached_files import checked_media_type
-from repoman.repositories.component_upload import CheckWrite, UploadForm
+from repoman.repositories.component_upload import CheckWrite, UploadedFile, UploadForm
 from repoman.repositories.recipes import RepositoryContext
 from repoman.repositories.sections import HostedStorageSection, WritePolicy
 
@@ -92,28 +95,54 @@ class HostedFiles:
         self._refuse_if_read_only()
         if file is not None:
             self._check_allowed(file)
-            if self._format.refuses_early:
-                self._check_write(file)
+            self._check_early(file)
         return self.open_file_upload()
 
     def save(
         self,
         *files: tuple[NewFile, BlobUpload],
+        check: CheckFile,
         condition: Precondition = NO_PRECONDITION,
         change: ChangePackage | None = None,
     ) -> bool:
         """Store uploaded bytes as files, and change their package with it."""
         for new, _ in files:
-            self._check_allowed(new.file)
-        committed = self._commit(files)
-        state = self._no_bytes() if change else None
-        stored = (*(each.asset.blob for each in committed), *filter(None, (state,)))
-        with self._content.transaction(*stored):
-            self._check_condition(condition, committed[0].file, committed[0].restored)
-            first, *_ = [self._store(each) for each in committed]
-            if change and state:
-                self._change(files[0][0].file.package, change, state)
+            self._check_new(new.file, check)
+        changes = [(files[0][0].file.package, change)] if change else []
+        return self._save(files, check, changes, condition)
+
+    def _save(
+        self,
+        files: Sequence[tuple[NewFile, BlobUpload]],
+        check: CheckFile,
+        changes: Sequence[tuple[str, ChangePackage]],
+        condition: Precondition = NO_PRECONDITION,
+    ) -> bool:
+        """Store files with what is derived of them, and change packages, in one transaction."""
+        with ExitStack() as stack:
+            derived = [each for sent in files for each in self._derive(*sent, stack)]
+            for new, _ in derived:
+                self._check_new(new.file, check)
+            committed = self._commit([*files, *derived])
+            state = self._no_bytes() if changes else None
+            stored = (*(each.asset.blob for each in committed), *filter(None, (state,)))
+            with self._content.transaction(*stored):
+                for each in committed:  # Again, since another client may have been faster.
+                    check(each.file, self._is_free(each.file, each.restored))
+                self._check_condition(condition, committed[0].file, committed[0].restored)
+                first, *_ = [self._store(each) for each in committed]
+                for package, change in changes:
+                    self._change(package, change, cast("StoredBlob", state))
         return first
+
+    def _derive(
+        self, new: NewFile, content: BlobUpload, stack: ExitStack
+    ) -> Iterator[tuple[NewFile, BlobUpload]]:
+        """Yield what the format makes out of a file; its uploads end with the stack."""
+        for derived, data in self._format.derive(new.file, content):
+            upload = stack.enter_context(self.open_file_upload())
+            upload.write(data)
+            yield derived, upload
 
     def change(self, package: str, change: ChangePackage) -> None:
         """Change a package in one transaction.
@@ -223,48 +252,49 @@ class HostedFiles:
 
     def store_upload(self, form: UploadForm, check: CheckWrite) -> list[str]:
         """See :class:`repoman.repositories.component_upload.UploadTarget`."""
-        files = {}
-        for file, sent in self._format.files_of(form):
-            if file.path in files:
-                raise Invalid(f"The form has two files for the path {file.path!r}.")
-            files[file.path] = (file, sent)
-        for path, (file, _) in files.items():
-            self._check_allowed(file)
-            check(f"/{path}", self._check_write(file))
-        new = [
-            NewFile(
-                file,
-                sent.media_type or guess_media_type(path),
-                self._format.inspect(file, sent.bytes),
-            )
-            for path, (file, sent) in files.items()
-        ]
-        uploads = [sent.bytes for _, sent in files.values()]
-        committed = self._commit(list(zip(new, uploads, strict=True)))
-        changes = [self._format.uploaded(each.file, self.config) for each in committed]
-        state = self._no_bytes() if any(changes) else None
-        stored = (*(each.asset.blob for each in committed), *filter(None, (state,)))
-        with self._content.transaction(*stored):
-            for each, change in zip(committed, changes, strict=True):
-                # As above, since another client may have been faster.
-                check(f"/{each.asset.path}", self._is_free(each.file, each.restored))
-                self._store(each)
-                if change and state:
-                    self._change(each.file.package, change, state)
-        return list(files)
+
+        def check_file(file: File, is_free: bool) -> None:
+            check(f"/{file.path}", is_free)
+
+        self._refuse_if_read_only()
+        sent = list(self._format.files_of(form))
+        for file, _ in sent:
+            self._check_new(file, check_file)
+            self._check_early(file)
+        files = [(self._inspect(file, each), each.bytes) for file, each in sent]
+        changes = [(file.package, self._format.uploaded(file, self.config)) for file, _ in sent]
+        self._save(files, check_file, [(name, change) for name, change in changes if change])
+        return [file.path for file, _ in sent]
+
+    def _inspect(self, file: File, sent: UploadedFile) -> NewFile:
+        media_type = sent.media_type or guess_media_type(file.path)
+        return NewFile(file, media_type, self._format.inspect(file, sent.bytes))
 
     # Inside -------------------------------------------------------------------------------------
 
     def _unknown(self, path: str) -> NotFound:
         return NotFound(f"There is no file {path!r} in the repository {self._name!r}.")
 
+    def _check_new(self, file: File, check: CheckFile) -> None:
+        """Return if a client may store a file."""
+        self._check_allowed(file)
+        check(file, self._is_free(file))
+
     def _check_allowed(self, file: File) -> None:
         check_free(file.path)
         if refusal := self._format.refusal(file, self.config):
             raise Invalid(refusal)
 
+    def _check_early(self, file: File) -> None:
+        """Return if the policy takes a file, as far as its path tells."""
+        if self._format.refuses_early:
+            self._check_write(file)
+
     def _commit(self, files: Sequence[tuple[NewFile, BlobUpload]]) -> list[_Committed]:
         """Make uploaded bytes durable; that alone restores equal ones that a path has lost."""
+        paths = Counter(new.file.path for new, _ in files)
+        if twice := [path for path, number in paths.items() if number > 1]:
+            raise Invalid(f"The upload has more than one file for the path {twice[0]!r}.")
         lost = [self._lost_digest(new.file.path) for new, _ in files]
         found = []
         for (new, upload), digest in zip(files, lost, strict=True):

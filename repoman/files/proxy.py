@@ -13,6 +13,7 @@ from repoman.files.checksums import read_checksum
 from repoman.files.format import DOCUMENTS, FILE, Document, File, FileFormat, Metadata, NewFile
 from repoman.files.hosted import delete_files, new_asset
 from repoman.files.remote_documents import LOOKED_AGAIN_S, RemoteDocuments
+from repoman.files.rights import CheckFile
 from repoman.files.service import Backend, PackageRepository, RemoteQuery
 from repoman.http.conditions import NO_PRECONDITION, Precondition
 from repoman.http.content import Content
@@ -113,7 +114,10 @@ class ProxyFiles:
         self._refuse()
 
     def save(
-        self, *files: tuple[NewFile, BlobUpload], condition: Precondition = NO_PRECONDITION
+        self,
+        *files: tuple[NewFile, BlobUpload],
+        check: CheckFile,
+        condition: Precondition = NO_PRECONDITION,
     ) -> bool:
         """See :meth:`open_upload`."""
         self._refuse()

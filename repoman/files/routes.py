@@ -19,6 +19,7 @@ from repoman.files.format import (
 )
 from repoman.files.paths import check_free, guess_media_type
 from repoman.files.rendering import Renderer
+from repoman.files.rights import check_write
 from repoman.files.service import FileRepository
 from repoman.http.body import read_body, receive_body
 from repoman.http.conditions import precondition_of
@@ -90,7 +91,7 @@ def _add_writes(blueprint: Blueprint, format_: FileFormat) -> None:
             found = format_.inspect(file, upload)
             condition = precondition_of(current_environ())
             new = NewFile(file, media_type, found)
-            is_new = repository.save((new, upload), condition=condition)
+            is_new = repository.save((new, upload), check=check_write, condition=condition)
         return Response(status=HTTPStatus.CREATED if is_new else HTTPStatus.NO_CONTENT)
 
     @blueprint.delete("/<rest:path>")

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from repoman.blobs.upload import BlobUpload
 from repoman.files.format import ChangePackage, Document, File, Metadata, NewFile
+from repoman.files.rights import CheckFile
 from repoman.http.conditions import NO_PRECONDITION, Precondition
 from repoman.http.content import Content
 from repoman.repositories.model import Repository, RepositoryConfig
@@ -104,13 +105,18 @@ class FileRepository(Protocol):
         """
 
     def save(
-        self, *files: tuple[NewFile, BlobUpload], condition: Precondition = NO_PRECONDITION
+        self,
+        *files: tuple[NewFile, BlobUpload],
+        check: CheckFile,
+        condition: Precondition = NO_PRECONDITION,
     ) -> bool:
         """Store uploaded bytes as files, all or none; return whether the first one is new.
 
-        A file that is there with the same bytes stays as it is. The ``condition`` is for the first.
+        A file that is there with the same bytes stays as it is. What the format derives of these is
+        stored with them. ``check`` is asked about each; the ``condition`` is for the first.
 
         Raises:
+            RepomanError: what ``check`` raises; then nothing is stored.
             PreconditionFailed: what is at the path does not meet the condition.
             ReadOnly: the write policy refuses it, for example because another client was faster.
         """
@@ -138,6 +144,7 @@ class PackageRepository(FileRepository, Protocol):
     def save(
         self,
         *files: tuple[NewFile, BlobUpload],
+        check: CheckFile,
         condition: Precondition = NO_PRECONDITION,
         change: ChangePackage | None = None,
     ) -> bool:

@@ -1,5 +1,6 @@
 """What the core does for a format of files, whatever that makes of what it is sent."""
 
+import io
 import secrets
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -8,11 +9,14 @@ from threading import Lock
 import pytest
 
 from repoman.plugin import (
+    UPLOAD_TO_DIRECTORY,
     Fetch,
     File,
     FileFormat,
     FormatUi,
+    Invalid,
     Metadata,
+    NewFile,
     Rendered,
     files_format,
     files_recipes,
@@ -21,6 +25,7 @@ from repoman.plugin import (
 from repoman.testing import HttpClient, RepomanFactory
 from tests.clock import wait_until
 from tests.fakes.scripted import reply, scripted
+from tests.functional.rights.stage import Stage
 
 PAGE = "/repository/mirror/index"
 HTTP = {
@@ -40,6 +45,7 @@ class Notes(FileFormat):
     takes_puts = True
     remote_checksum = "sha1"
     document_max_bytes = 1000
+    upload = UPLOAD_TO_DIRECTORY
 
     def __init__(self):
         self.address, self.error = "index", None
@@ -85,6 +91,14 @@ class Notes(FileFormat):
 
     def pattern(self, text):
         return text.lower()
+
+    def derive(self, file, content):
+        if file.path.endswith(".txt"):
+            with content.open_reader() as source:
+                data = source.read()
+            if not data.isascii():
+                raise Invalid("It is no text.")
+            yield NewFile(File(f"{file.path}.loud", file.package, "1"), "text/plain"), data.upper()
 
 
 class Plugin:
@@ -225,3 +239,61 @@ def test_a_pin_is_spelled_as_the_format_spells_names(create, members, client):
     create("pinned", "notes-group", group={"members": members, "pins": one})
     assert client.get("/repository/all/acme1/x").data == b"from the remote"
     assert client.get("/repository/pinned/acme1/x").status_code == 404
+
+
+TEXT, LOUD = "demo/a.txt", "demo/a.txt.loud"
+
+
+def put(client, data, **options):
+    return client.put(f"/repository/own/{TEXT}", data, **options)
+
+
+def send_form(client, data, *others, **options):
+    form = {"notes.directory": "/demo"}
+    for number, (name, sent) in enumerate([("a.txt", data), *others]):
+        form[f"notes.asset{number}"] = (io.BytesIO(sent), name)
+        form[f"notes.asset{number}.filename"] = name
+    url = "/service/rest/v1/components?repository=own"
+    return client.request("POST", url, data=form, content_type="multipart/form-data", **options)
+
+
+def stored(client):
+    paths = [TEXT, LOUD]
+    answers = [client.get(f"/repository/own/{each}") for each in paths]
+    return [each.data if each.status_code == 200 else None for each in answers]
+
+
+@pytest.mark.parametrize("store", [put, send_form])
+def test_what_is_made_out_of_a_file_is_stored_with_it(client, store):
+    for data in (b"one", b"two", b"two"):
+        assert store(client, data).status_code in (201, 204)
+        assert stored(client) == [data, data.upper()]
+    [component] = client.get("/service/rest/v1/components?repository=own").json["items"]
+    assert {each["path"] for each in component["assets"]} == {f"/{TEXT}", f"/{LOUD}"}
+    url = f"/service/rest/v1/components/{component['id']}"
+    assert client.delete(url).status_code == 204
+    assert stored(client) == [None, None]
+
+
+@pytest.mark.parametrize("store", [put, send_form])
+def test_a_file_that_nothing_can_be_made_out_of_leaves_nothing(running, client, store):
+    assert store(client, b"\xff").status_code == 400
+    assert stored(client) == [None, None]
+    assert list((running[0].data / "blobs" / "default" / "uploads").iterdir()) == []
+
+
+@pytest.mark.parametrize("store", [put, send_form])
+def test_the_right_counts_for_each_path_that_is_stored(running, client, store):
+    stage, writing = Stage(running[0]), ("browse", "read", "add", "edit")
+    for paths, answers in (((TEXT,), (400, 403)), ((TEXT, LOUD), (201, 204))):
+        expression = " or ".join(f'path == "/{each}"' for each in paths)
+        login = stage.make_user(stage.make_selected("own", expression, writing))
+        answer = store(client, b"text", auth=login)
+        assert answer.status_code in answers, answer.text
+        assert (stored(client) == [None, None]) == (LOUD not in paths)
+
+
+def test_a_form_has_no_file_for_the_path_of_what_is_made(client):
+    answer = send_form(client, b"text", ("a.txt.loud", b"mine"))
+    assert (answer.status_code, LOUD in answer.text) == (400, True)
+    assert stored(client) == [None, None]

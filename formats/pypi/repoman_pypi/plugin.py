@@ -20,6 +20,7 @@ from repoman.plugin import (
     FormatUi,
     Invalid,
     Metadata,
+    NewFile,
     NotFound,
     Package,
     Place,
@@ -44,7 +45,7 @@ from repoman.plugin import (
 from repoman_pypi import index
 from repoman_pypi.browsing import guide
 from repoman_pypi.paths import file_of, project_of, whole
-from repoman_pypi.routes import add_routes, distribution, read_attributes
+from repoman_pypi.routes import add_routes, describe, distribution, read_attributes
 
 REPOMAN_API = "1.0"  # The version of the API of plugins that this was written for.
 SIMPLE = "simple/"
@@ -157,6 +158,9 @@ class PyPI(FileFormat):
 
     def inspect(self, file: File, content: BlobUpload) -> Mapping[str, object]:
         return read_attributes(file, content)
+
+    def derive(self, file: File, content: BlobUpload) -> Iterable[tuple[NewFile, bytes]]:
+        return describe(file, content)
 
     def routes(self, blueprint: Blueprint) -> None:
         add_routes(blueprint)

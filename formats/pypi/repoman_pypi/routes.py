@@ -1,7 +1,7 @@
 """Uploads as twine, uv and poetry send them: a form with the file and its metadata."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from flask import Blueprint, Response
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -9,7 +9,6 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from repoman.plugin import (
     BlobUpload,
     File,
-    FileUpload,
     Invalid,
     NewFile,
     read_tar_member,
@@ -34,7 +33,7 @@ def add_routes(blueprint: Blueprint) -> None:
 
 
 def upload() -> Response:
-    """Store the file of a form, with the METADATA of a wheel beside it."""
+    """Store the file of a form."""
     with receive_file_form("content") as form:
         action = form.text(":action")
         if action in OBSOLETE:
@@ -43,9 +42,8 @@ def upload() -> Response:
             raise Invalid(f"The action {action!r} is not supported, only file_upload is.")
         file = _checked(form.filename, form.text("name"), form.text("version"))
         form.check_digests(DIGESTS)
-        described = list(_described(form, file)) if file.path.endswith(".whl") else []
         attributes = _kept({key: form.text(key) for key in KEPT})
-        form.save(NewFile(file, form.media_type, attributes), *described)
+        form.save(NewFile(file, form.media_type, attributes))
     return Response(status=200)
 
 
@@ -59,13 +57,27 @@ def distribution(filename: str) -> File:
 
 def read_attributes(file: File, content: BlobUpload) -> dict[str, str]:
     """Return what is kept of a file by the metadata in it (Invalid: that is of another file)."""
+    data = _read_metadata(file, content)
+    return _kept({key: _field(key.replace("_", "-"), data) for key in KEPT})
+
+
+def describe(file: File, content: BlobUpload) -> Iterable[tuple[NewFile, bytes]]:
+    """Return the METADATA of a wheel as a file beside it (PEP 658; Invalid: it is of another)."""
+    if not file.path.endswith(".whl"):
+        return ()
+    beside = File(f"{file.path}.metadata", file.package, file.version)
+    return [(NewFile(beside, "text/plain"), _read_metadata(file, content))]
+
+
+def _read_metadata(file: File, content: BlobUpload) -> bytes:
+    """Return the metadata in a file (Invalid: it is of another file)."""
     filename = file.path.rpartition("/")[2]
     pattern = METADATA if filename.endswith(".whl") else PKG_INFO
     read = read_tar_member if filename.endswith(".gz") else read_zip_member
     with content.open_reader() as source:
         data = read(source, filename, pattern)
     _checked(filename, _field("Name", data), _field("Version", data))
-    return _kept({key: _field(key.replace("_", "-"), data) for key in KEPT})
+    return data
 
 
 def _kept(given: Mapping[str, str]) -> dict[str, str]:
@@ -84,16 +96,6 @@ def _checked(filename: str, name: str, version: str) -> File:
     if given is None or given.version != file.version:
         raise Invalid(f"The file name {filename!r} does not fit the version {version!r}.")
     return file
-
-
-def _described(form: FileUpload, file: File) -> Iterator[tuple[NewFile, BlobUpload]]:
-    """Yield the METADATA of a wheel as a file beside it (PEP 658)."""
-    with form.bytes.open_reader() as source:
-        data = read_zip_member(source, form.filename, METADATA)
-    _checked(form.filename, _field("Name", data), _field("Version", data))
-    beside = form.open_beside()
-    beside.write(data)
-    yield NewFile(File(f"{file.path}.metadata", file.package, file.version), "text/plain"), beside
 
 
 def _field(name: str, metadata: bytes) -> str:

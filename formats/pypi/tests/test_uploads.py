@@ -191,6 +191,8 @@ def test_who_may_not_add_is_refused(publisher, repoman, page, wheel):
 
 
 FORM = "/service/rest/v1/components?repository=py"
+NAME = "demo-1.0-py3-none-any.whl"
+WHEEL = f"packages/demo/1.0/{NAME}"
 
 
 def send_form(client, filename, data, **options):
@@ -235,4 +237,31 @@ def test_a_form_takes_wheels_and_source_distributions(client, page, wheel):
 def test_a_form_with_another_file_than_it_says_leaves_nothing(client, repoman, filename, data):
     assert send_form(client, filename, data).status_code == 400
     assert client.get("/repository/py/simple/demo/").status_code == 404
+    assert list((repoman.data / "blobs" / "default" / "uploads").iterdir()) == []
+
+
+def test_a_form_stores_the_metadata_of_a_wheel_beside_it(client, page, wheel):
+    data = wheel("demo", "1.0")
+    assert send_form(client, NAME, data).status_code == 204
+    before = page()
+    described = client.get(f"/repository/py/{WHEEL}.metadata")
+    assert described.data.startswith(b"Metadata-Version: 2.1\nName: demo\n")
+    [file] = before["files"]
+    assert file["core-metadata"] == {"sha256": hashlib.sha256(described.data).hexdigest()}
+    assert send_form(client, NAME, data).status_code == 204
+    assert page() == before
+    [component] = client.get(FORM).json["items"]
+    assert client.delete(f"/service/rest/v1/components/{component['id']}").status_code == 204
+    for path in (WHEEL, f"{WHEEL}.metadata"):
+        assert client.get(f"/repository/py/{path}").status_code == 404
+
+
+def test_a_wheel_without_metadata_leaves_nothing(client, publisher, repoman):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr("demo/__init__.py", "")
+    assert publisher.publish(data=data.getvalue()).status_code == 400
+    assert send_form(client, NAME, data.getvalue()).status_code == 400
+    for path in (WHEEL, f"{WHEEL}.metadata", "simple/demo/"):
+        assert client.get(f"/repository/py/{path}").status_code == 404
     assert list((repoman.data / "blobs" / "default" / "uploads").iterdir()) == []

@@ -6,10 +6,25 @@ from io import BytesIO
 
 import pytest
 
-from repoman.testing import ADMIN, HttpClient
+from formats.pypi.tests.conftest import JSON, make_wheel
+from repoman.testing import ADMIN, HttpClient, RepomanFactory
+from repoman_docker import plugin as docker
+from repoman_pypi import plugin as pypi
+from repoman_raw import plugin as raw
+from repoman_web import plugin as web
+from tests.functional.rights.stage import Stage
 from tests.functional.web.conftest import Browser
 
 HOSTILE = "<script>alert(1)<b>.txt"
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory):
+    """A Repoman with the pages and formats that take one file or several."""
+    factory = RepomanFactory(tmp_path_factory.mktemp("stage"))
+    plugins = {"docker": docker, "pypi": pypi, "raw": raw, "web": web}
+    yield Stage(factory(plugins, security={"login_failures": 0}))
+    factory.stop()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -208,3 +223,15 @@ def test_without_files_there_is_no_way_to_store_by_password(stage, files):
     answer = client.request("POST", f"/upload/{files}", login=False, auth=ADMIN, data=data)
     assert answer.status_code == 303
     assert stored(stage, files, "x.txt") == b"x"
+
+
+def test_the_metadata_of_a_wheel_is_stored_with_it(stage, browser):
+    name, data = stage.make_repository("pypi-hosted"), make_wheel("demo", "1.0")
+    page(browser, f"/upload/{name}")
+    assert send(browser, name, ("demo-1.0-py3-none-any.whl", data)).status_code == 303
+    address = f"/repository/{name}/packages/demo/1.0/demo-1.0-py3-none-any.whl"
+    client = HttpClient(stage.repoman)
+    assert client.get(address).data == data
+    assert b"Name: demo" in client.get(f"{address}.metadata").data
+    index = client.get(f"/repository/{name}/simple/demo/", headers={"Accept": JSON}).json
+    assert index["files"][0]["core-metadata"]

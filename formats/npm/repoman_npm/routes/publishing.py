@@ -8,7 +8,6 @@ from flask import Blueprint, jsonify, request
 from pydantic import Field
 
 from repoman.plugin import (
-    WRITING,
     Access,
     Action,
     BlobUpload,
@@ -25,6 +24,7 @@ from repoman.plugin import (
     PackageRepository,
     RepositoryConfig,
     TooLarge,
+    check_write,
     current_actor,
     current_environ,
     current_ref,
@@ -115,7 +115,7 @@ def put(path: str) -> Any:
             _publish(hosted, name, sent.value, sent.files)
         else:
             if known:
-                _check(DELETING, name)
+                _check_may_delete(name)
             hosted.change(name, _edit(name, sent.value, known))
     return jsonify(ok=True, success=True), 201
 
@@ -167,11 +167,12 @@ def _publish(
     if len(json.dumps(manifest)) > limits.manifest_limit:
         raise _too_large(f"The package.json of {name}@{version}", limits, "manifest_limit", "bytes")
     file = File(tarball_path(name, version), name, version)
-    _check(WRITING, name, f"/{file.path}")
+    check_write(file)
     check_tarball(name, version, tarball)
 
     new = NewFile(file, OCTET_STREAM, {"manifest": manifest})
-    hosted.save((new, tarball), change=change_of(version, tags, hosted.config))
+    change = change_of(version, tags, hosted.config)
+    hosted.save((new, tarball), check=check_write, change=change)
 
 
 def change_of(version: str, tags: Iterable[str], config: RepositoryConfig) -> ChangePackage:
@@ -330,8 +331,8 @@ def _hosted(name: str) -> PackageRepository:
     return cast("FileRepository", current_repository().service).writable(name)
 
 
-def _check(actions: frozenset[Action], name: str, path: str = "") -> None:
-    access = Access(actions, path or f"/{name}", name)
+def _check_may_delete(name: str) -> None:
+    access = Access(DELETING, f"/{name}", name)
     current_security().authorizer.check(current_actor(), current_ref(), access)
 
 
