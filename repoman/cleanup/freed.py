@@ -12,7 +12,7 @@ from repoman.repositories.model import Repository
 COMPONENTS_MAX = 10_000  # Components for which the bytes are worked out.
 DEPTH_MAX = 4  # Steps from a component to what is only there for it.
 BATCH_PATHS = 1000  # Paths that one statement is about.
-FIRST_SOURCES = 20  # What refers to a path at first: one that is shared by all has a hundred thousand.
+FIRST_SOURCES = 20  # What refers to a path at first: what all share has a hundred thousand.
 
 
 def freed_by(repository: Repository, components: Sequence[int]) -> int:

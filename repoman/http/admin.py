@@ -8,7 +8,6 @@ known who sends it: of nobody only as much as a login takes.
 
 import io
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 from flask import Blueprint, Flask, Request, Response, request
 from flask_wtf.csrf import CSRFProtect
