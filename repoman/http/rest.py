@@ -17,7 +17,7 @@ from repoman import __version__
 from repoman.core import Repoman
 from repoman.errors import Invalid
 from repoman.http.addresses import main_address
-from repoman.http.body import close_untaken, read_body
+from repoman.http.body import body_length, close_untaken, read_body
 from repoman.http.current import AUDIT, current_actor, current_environ
 from repoman.http.formats import Format, name_of_file
 from repoman.http.multipart import OpenForm, receive_form
@@ -227,6 +227,8 @@ class _View:
         elif endpoint.open_part is not None:
             form = receive_form(environ, partial(endpoint.open_part, call))
             yield "form", _proven(form)
+        elif endpoint.refuses_body:
+            _refuse_body(inputs.get("query"))
 
     def _dump(self, answer: Any) -> bytes:
         """Return a model as JSON."""
@@ -319,6 +321,16 @@ def _parse_body(adapter: TypeAdapter[Any], kinds: tuple[str, ...]) -> Any:
         return adapter.validate_json(data)
     except ValidationError as error:
         raise input_error(error, is_body=True) from error
+
+
+def _refuse_body(query: type[Query] | None) -> None:
+    """Return if the request has no body, or an empty object (Invalid); ``query`` is what it has."""
+    environ = current_environ()
+    if body_length(environ) == 0 or read_body(environ, BODY_MAX_BYTES).strip() in (b"", b"{}"):
+        return
+    names = [each.alias or key for key, each in query.model_fields.items()] if query else []
+    where = f" What it takes is in the address: ?{names[0]}=…" if names else ""
+    raise Invalid(f"This request takes no body.{where}")
 
 
 def _decode(data: bytes) -> str:

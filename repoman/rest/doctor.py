@@ -85,7 +85,7 @@ def examine(call: Call, query: CheckQuery) -> DiagnosisView:
     return _view(call.repoman.doctor.examine(query.check or ""))
 
 
-@doctor.post("/doctor/probe", EVERYBODY)
+@doctor.post("/doctor/probe", EVERYBODY, ignores_body=True)
 def answer_probe(call: Call, query: ProbeQuery) -> str:
     """Answer, without reading the body, with a proof that the request came to this server."""
     return proof_of(call.repoman.probe_key(), query.nonce)

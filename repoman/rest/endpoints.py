@@ -297,6 +297,8 @@ class Endpoint:
         has_plain_errors: whether errors are plain text instead of JSON.
         bare: statuses of errors that have no body.
         takes_any_type: whether ``text`` may have the media type of JSON.
+        ignores_body: whether it neither takes nor refuses a body; below ``/service/rest`` none is
+            refused, since clients of Nexus send some without a meaning.
         form_model: describes the fields of ``form``; those of type bytes are files.
         matches: the function that shows the resource which this one changes.
         answers: further statuses, each with what it means.
@@ -315,6 +317,7 @@ class Endpoint:
     open_part: OpenPart | None = None
     has_plain_errors: bool = False
     takes_any_type: bool = False
+    ignores_body: bool = False
     form_model: type[BaseModel] | None = None
     matches: Function | None = None
     answers: Mapping[int, str] = field(default_factory=dict)
@@ -323,6 +326,13 @@ class Endpoint:
     def url(self) -> str:
         """Return the whole path."""
         return self.area.root + self.path
+
+    @property
+    def refuses_body(self) -> bool:
+        """Whether what a body asks for would not be done."""
+        takes_one = {"body", "text", "form"} & self.inputs.keys()
+        is_ignored = self.ignores_body or self.method == "GET" or self.area.root != API_ROOT
+        return not takes_one and not is_ignored
 
     @property
     def names(self) -> list[str]:

@@ -111,3 +111,20 @@ def test_files_that_no_upload_continues_are_deleted_by_a_task(repoman, client):
     os.utime(repoman.data / "blobs/default/uploads/lost", (0, 0))
     assert runner.execute(repoman.tasks.run(made)) == "ok"
     assert store.temporary_bytes() == 0
+
+
+def test_what_a_body_asks_for_is_not_taken_for_something_else(repoman, client):
+    path = f"{ROOT}/default/orphans"
+    for body in ('{"action": "adopt"}', "adopt", "[1", "{"):
+        answer = client.request("POST", path, data=body, content_type="application/json")
+        assert answer.status_code == 400
+        assert answer.json["detail"] == (
+            "This request takes no body. What it takes is in the address: ?action=…"
+        )
+    answer = client.request("POST", f"{ROOT}/default/verify", data="x")
+    assert (answer.status_code, answer.json["detail"]) == (400, "This request takes no body.")
+    assert not [each for each in repoman.tasks.all() if "Unknown files" in each.name]
+    for body in ("", "{}", " {}\n"):
+        answer = client.request("POST", path, data=body, content_type="application/json")
+        assert answer.status_code == 202
+        repoman.tasks.stop(repoman.tasks.get_by_uid(answer.json["id"]))
