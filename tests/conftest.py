@@ -4,10 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 from _pytest.nodeid import NodeId
+from flask import Flask
 
 from repoman.testing import http_client, repoman_factory
 from tests import examples
 from tests.live import LiveServer, live_server
+from tests.templates import CompiledOnce
 from tests.warm import WarmProgram
 
 __all__ = ["examples", "http_client", "repoman_factory"]
@@ -17,8 +19,9 @@ SHARED_SCOPES = {"class", "module", "package"}
 
 
 def pytest_configure() -> None:
-    """Have servers and commands start quickly; the first one takes as long as ever."""
+    """Have servers, commands and pages start quickly; the first one takes as long as ever."""
     LiveServer.warm = WarmProgram()
+    Flask.jinja_environment = CompiledOnce
 
 
 def pytest_unconfigure() -> None:
