@@ -342,7 +342,7 @@ from repoman.tasks.schedule import Frequency, Schedule, make_schedule
 from repoman.tasks.service import Tasks, TaskState
 from repoman.trust_store import Certificate, fetch_certificate
 from repoman.uploads import Upload, UploadSessions, UploadSink
-from repoman.versions import NAME_KEYS, VERSION_KEYS
+from repoman.versions import NAME_KEYS, VERSION_KEYS, is_semver_prerelease, semver_key
 from repoman.waiting import turn, waiting
 
 current_security: Callable[[], SecurityServices] = _current_security
@@ -690,6 +690,7 @@ __all__ = [
     "hookspec",
     "is_first_login",
     "is_same_server",
+    "is_semver_prerelease",
     "is_subject_covered",
     "list_addresses",
     "list_certificates",
@@ -742,6 +743,7 @@ __all__ = [
     "roles_with_privilege",
     "row_key",
     "run_in_server",
+    "semver_key",
     "send_content",
     "settings_repository",
     "store_bytes",

@@ -2,7 +2,7 @@
 
 Numbers count as numbers, a leading ``v`` and trailing zeros do not count, a pre-release comes
 before its release, and a name that is no version (``latest``) comes after all versions. It is the
-order for formats that have no rules of their own.
+order for formats that have no rules of their own; those whose versions are SemVer have that one.
 """
 
 import re
@@ -11,6 +11,9 @@ KEY_MAX_CHARS = 255
 """A longer key is cut: what differs only beyond counts as the same version."""
 
 _NUMBERS = re.compile(r"v?([0-9]+(?:\.[0-9]+)*)(?![0-9])")
+_SEMVER = re.compile(
+    r"v?([0-9]+(?:\.[0-9]+){0,2})(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?", re.ASCII
+)
 _TOKEN = re.compile(r"[0-9]+|[a-z]+")
 _COMMIT = re.compile(r"(?=.*[a-f])[0-9a-f]{7,64}")
 # The usual names of pre-releases, in their order.
@@ -48,15 +51,8 @@ def version_key(version: str) -> str:
         key = _NAME_BEGINNING + re.sub("[0-9]+", lambda found: _padded(found[0]), version.lower())
     else:
         numbers, tokens, is_pre = parsed
-        while len(numbers) > 1 and not int(numbers[-1]):
-            numbers.pop()
         mark = _PRE if is_pre else _SUFFIX if tokens else _END
-        key = (
-            _VERSION_BEGINNING
-            + _MORE.join(map(_padded, numbers))
-            + mark
-            + ".".join(map(_ranked, tokens))
-        )
+        key = _beginning(numbers) + mark + ".".join(map(_ranked, tokens))
     return key[:KEY_MAX_CHARS]
 
 
@@ -64,6 +60,32 @@ def is_prerelease(version: str) -> bool:
     """Return whether a version says of itself that it is a pre-release."""
     parsed = _parse(version)
     return parsed is not None and parsed[2]
+
+
+def semver_key(version: str) -> str:
+    """Return the same by the rules of SemVer: a hyphen begins a pre-release, whatever it says."""
+    found = _SEMVER.fullmatch(version)
+    if found is None or len(version) > KEY_MAX_CHARS:
+        return version_key(version)
+    key = _beginning(found[1].split("."))
+    if found[2] is None:
+        return key + _END
+    parts = [
+        f"0{_padded(each)}" if each.isdecimal() else f"1{each}" for each in found[2].split(".")
+    ]
+    return f"{key}{_PRE}{_SUFFIX.join(parts)}"[:KEY_MAX_CHARS]
+
+
+def is_semver_prerelease(version: str) -> bool:
+    """Return whether SemVer takes a version for a pre-release."""
+    return "-" in version.partition("+")[0]
+
+
+def _beginning(numbers: list[str]) -> str:
+    """Return what the key of a version with these numbers begins with."""
+    while len(numbers) > 1 and not int(numbers[-1]):
+        numbers = numbers[:-1]
+    return _VERSION_BEGINNING + _MORE.join(map(_padded, numbers))
 
 
 def _parse(version: str) -> tuple[list[str], list[str], bool] | None:

@@ -1,11 +1,13 @@
 """Repositories of Helm charts: what the format says, and what it registers."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from flask import Blueprint, Request, Response, jsonify, request
 
 from repoman.plugin import (
     FILE_FIELD,
+    FILES_BY_PACKAGE,
     Access,
     Action,
     BlobUpload,
@@ -35,7 +37,9 @@ from repoman.plugin import (
     files_format,
     files_recipes,
     hookimpl,
+    is_semver_prerelease,
     render_with_reason,
+    semver_key,
 )
 from repoman_helm.browsing import guide
 from repoman_helm.index import entries
@@ -58,6 +62,7 @@ class Helm(FileFormat):
     write_policy = WritePolicy.ALLOW_ONCE
     refuses_early = False
     upload = UploadSpec(asset_fields=(FILE_FIELD,))
+    rules = replace(FILES_BY_PACKAGE, version_key=semver_key, is_prerelease=is_semver_prerelease)
 
     def target(self, path: str) -> Target | None:
         if path == INDEX.key:

@@ -10,8 +10,16 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urljoin
 
-from repoman.plugin import NotFound, Package, Rendered, read_json, tag_of
-from repoman_npm.paths import is_prerelease, is_version, tarball_path, version_key
+from repoman.plugin import (
+    NotFound,
+    Package,
+    Rendered,
+    is_semver_prerelease,
+    read_json,
+    semver_key,
+    tag_of,
+)
+from repoman_npm.paths import is_version, tarball_path
 
 FULL = "application/json"
 SHORT = "application/vnd.npm.install-v1+json"
@@ -153,7 +161,7 @@ def _mapping(value: Packument, key: str) -> Packument:
 
 def _rank(version: str) -> tuple[bool, str]:
     """Return by what the latest version is found: no pre-release, if there is another one."""
-    return not is_prerelease(version), version_key(version)
+    return not is_semver_prerelease(version), semver_key(version)
 
 
 def _moved(name: str, manifest: Packument, base: str, version: str) -> dict[str, Any]:

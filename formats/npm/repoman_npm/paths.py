@@ -7,7 +7,6 @@ from repoman.plugin import check_path
 NAME_MAX_CHARS = 214  # The longest name of a package.
 VERSION_MAX_CHARS = 256  # The longest version.
 TAG_MAX_CHARS = 100  # The longest dist-tag.
-KEY_MAX_CHARS = 500  # Of the text by which a version sorts.
 
 _NAME = re.compile(r"(@[A-Za-z0-9._~-]+/)?[A-Za-z0-9_~!*'()-][A-Za-z0-9._~!*'()-]*")
 _NEW_NAME = re.compile(r"(@[a-z0-9~][a-z0-9._~-]*/)?[a-z0-9~][a-z0-9._~-]*")
@@ -36,24 +35,6 @@ def is_version(text: str) -> bool:
 def is_tag(text: str) -> bool:
     """Return whether this may be a dist-tag: nothing that could be a range of versions."""
     return len(text) <= TAG_MAX_CHARS and bool(_TAG.fullmatch(text))
-
-
-def is_prerelease(version: str) -> bool:
-    """Return whether a version is a pre-release."""
-    return "-" in version.partition("+")[0]
-
-
-def version_key(version: str) -> str:
-    """Return a text by which versions sort as SemVer says, compared by code points."""
-    found = _VERSION.fullmatch(version)
-    if found is None:
-        return version[:KEY_MAX_CHARS]
-    *numbers, pre = found.groups()
-    core = ".".join(each.zfill(16) for each in numbers)
-    if not pre:
-        return f"{core}~"  # behind its pre-releases
-    parts = (f"0{each.zfill(16)}" if each.isdigit() else f"1{each}" for each in pre.split("."))
-    return f"{core}!{','.join(parts)}"[:KEY_MAX_CHARS]
 
 
 def split_path(path: str) -> tuple[str, list[str]]:

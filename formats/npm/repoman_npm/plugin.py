@@ -44,16 +44,12 @@ from repoman.plugin import (
     files_format,
     files_recipes,
     hookimpl,
+    is_semver_prerelease,
+    semver_key,
 )
 from repoman_npm import packument
 from repoman_npm.browsing import guide
-from repoman_npm.paths import (
-    is_prerelease,
-    split_path,
-    tarball_path,
-    version_key,
-    version_of,
-)
+from repoman_npm.paths import split_path, tarball_path, version_of
 from repoman_npm.routes import accounts, add_routes
 from repoman_npm.routes.publishing import PublishingSection, change_of
 from repoman_npm.tarballs import read_package
@@ -75,7 +71,7 @@ class Npm(FileFormat):
     is_absolute = True
     upload = UploadSpec(asset_fields=(FILE_FIELD,))
     document_max_bytes = 128 << 20  # Some packuments with all versions have almost 100 MB.
-    rules = replace(FILES_BY_PACKAGE, version_key=version_key, is_prerelease=is_prerelease)
+    rules = replace(FILES_BY_PACKAGE, version_key=semver_key, is_prerelease=is_semver_prerelease)
 
     def target(self, path: str) -> Target | None:
         """Return the packument, a part of it, or the tarball at a path."""

@@ -4,8 +4,9 @@ import re
 from urllib.parse import unquote
 
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
+from packaging.version import Version
 
-from repoman.plugin import File
+from repoman.plugin import FILES_BY_PACKAGE, File
 
 PROJECT = re.compile(r"[A-Z0-9]([A-Z0-9._-]*[A-Z0-9])?", re.IGNORECASE | re.ASCII)
 FILENAME = re.compile(r"[A-Z0-9][A-Z0-9._+!-]{0,255}", re.IGNORECASE | re.ASCII)
@@ -35,3 +36,22 @@ def file_of(filename: str) -> File | None:
     if not (PROJECT.fullmatch(name) and FILENAME.fullmatch(main)):
         return None
     return File(f"packages/{name}/{version}/{filename}", name, str(version))
+
+
+def version_key(text: str) -> str:
+    """Return a text by which versions sort as PEP 440 says, compared by code points."""
+    try:
+        version = Version(text)
+    except ValueError:  # it is none, or a number has thousands of digits
+        return FILES_BY_PACKAGE.version_key(text)
+    epoch = f"~{_number(version.epoch)}" if version.epoch else ""
+    release = re.sub(r"(\.0010)+$", "", ".".join(map(_number, version.release)))
+    pre = f"!1{version.pre[0]}{_number(version.pre[1])}" if version.pre else ""
+    post = "" if version.post is None else f",{_number(version.post)}"
+    end = "+" if version.dev is None else f"!0{_number(version.dev)}"
+    return f"0{epoch}{release}{pre}{post}{end}{version.local or ''}"
+
+
+def _number(value: int) -> str:
+    """Return a number as text that sorts by its value: its length comes first."""
+    return f"{len(str(value)):03}{value}"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import Field
 
 from repoman.plugin import (
     FILE_FIELD,
+    FILES_BY_PACKAGE,
     BlobUpload,
     ConnectorSection,
     Fetch,
@@ -44,7 +46,7 @@ from repoman.plugin import (
 )
 from repoman_pypi import index
 from repoman_pypi.browsing import guide
-from repoman_pypi.paths import file_of, project_of, whole
+from repoman_pypi.paths import file_of, project_of, version_key, whole
 from repoman_pypi.routes import add_routes, describe, distribution, read_attributes
 
 REPOMAN_API = "1.0"  # The version of the API of plugins that this was written for.
@@ -82,6 +84,7 @@ class PyPI(FileFormat):
     refuses_early = False
     redirects = True
     upload = UploadSpec(asset_fields=(FILE_FIELD,))
+    rules = replace(FILES_BY_PACKAGE, version_key=version_key)
     document_max_bytes = 64 << 20  # The names of all projects of pypi.org have 40 MB.
 
     def target(self, path: str) -> Target | None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from repoman_pypi import index
-from repoman_pypi.paths import file_of, project_of
+from repoman_pypi.paths import file_of, project_of, version_key
 
 JSON = index.JSON
 HTML = "application/vnd.pypi.simple.v1+html"
@@ -230,3 +230,9 @@ def test_names():
 )
 def test_other_names_are_none_of_a_file(name):
     assert file_of(name) is None
+
+
+def test_any_text_has_a_place_among_versions():
+    for odd in ("", "latest", "9" * 5000, "1.0-foo-bar"):
+        assert version_key(odd)[0] in "01"
+    assert version_key("1.0") == version_key("v1.0.0")

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from repoman.versions import KEY_MAX_CHARS, is_prerelease, version_key
+from repoman.versions import KEY_MAX_CHARS, is_prerelease, semver_key, version_key
 
 IN_ORDER = (
     "1",
@@ -58,4 +58,20 @@ def test_pre_releases_say_so():
 )
 def test_any_text_has_a_short_key(odd):
     assert len(version_key(odd)) <= KEY_MAX_CHARS
+    assert len(semver_key(odd)) <= KEY_MAX_CHARS
     assert is_prerelease(odd) is False
+
+
+def test_semver_knows_pre_releases_by_their_hyphen():
+    order = [
+        "1.0.0-1",
+        "1.0.0-Z",
+        "1.0.0-alpha",
+        "1.0.0-alpha.1",
+        "1.0.0-alpha-1",
+        "1.0",
+        "1.0.1-0",
+    ]
+    assert sorted(reversed(order), key=semver_key) == order
+    assert len(set(map(semver_key, ("v1", "1.0", "1.0.0", "1.0.0+build.7")))) == 1
+    assert semver_key("latest") == version_key("latest")

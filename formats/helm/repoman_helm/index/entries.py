@@ -9,7 +9,7 @@ from urllib.parse import quote, urljoin
 
 from pydantic import ValidationError
 
-from repoman.plugin import FILES_BY_PACKAGE, StoredFile
+from repoman.plugin import StoredFile, semver_key
 from repoman_helm.index.charts import Chart, entry_text
 from repoman_helm.index.yaml_files import parse_yaml
 from repoman_helm.paths import ARCHIVE, path_of, split_path
@@ -99,7 +99,7 @@ def render(index: Index) -> bytes:
 
 
 def _versions(name: str, versions: Mapping[str, Entry]) -> str:
-    newest_first = sorted(versions, key=FILES_BY_PACKAGE.version_key, reverse=True)
+    newest_first = sorted(versions, key=semver_key, reverse=True)
     return ",".join(
         f'{versions[each][0][:-1]},"urls":["{quote(path_of(name, each))}"]}}'
         for each in newest_first
