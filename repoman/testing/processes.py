@@ -1,4 +1,4 @@
-"""Run a method of a test in a process of its own, which the test may kill.
+"""Run a method of a test in a process of its own.
 
 A copy of the test's own process would not do: its threads may be inside SQLite or OpenSSL when it
 is copied, and the copy then waits for locks that nobody in it can release. So a server of
@@ -21,13 +21,7 @@ from types import MethodType
 from repoman.plugins import ENTRY_POINTS
 
 TIMEOUT_S = 60.0  # A process that runs for longer ends itself.
-_EXITED = 73  # The exit status of exit_at_once.
 _IMPORTS = ("repoman.cli", "repoman.http.router", "repoman.rest.areas", "repoman.testing")
-
-
-def exit_at_once() -> None:
-    """End this process as ``kill -9`` does: nothing is written down or taken back."""
-    os._exit(_EXITED)
 
 
 def run_in_process(method: Callable[..., None], *arguments: object) -> str:
@@ -37,8 +31,8 @@ def run_in_process(method: Callable[..., None], *arguments: object) -> str:
     this process has changed is seen there. The arguments are pickled.
 
     Returns:
-        Nothing if the method returned, ``exited`` if it called :func:`exit_at_once`, else its
-        traceback; that of all its threads if it took longer than :data:`TIMEOUT_S`.
+        Nothing if the method returned, else its traceback; that of all its threads if it took
+        longer than :data:`TIMEOUT_S`.
     """
     assert isinstance(method, MethodType)
     owner = type(method.__self__)
@@ -52,8 +46,6 @@ def run_in_process(method: Callable[..., None], *arguments: object) -> str:
         process.join()
         status = process.exitcode
         process.close()
-        if status == _EXITED:
-            return "exited"
         told = report.read_text(encoding="utf-8") if report.exists() else ""
         return told if status == 0 else f"exit status {status}\n{told}"
 

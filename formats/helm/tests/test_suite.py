@@ -16,6 +16,13 @@ class TestHelm(FormatSuite):
     replaces = False
     puts = True
     takes_forms = True
+    links = r'"urls":\["([^"]+)"\]'
+    versions = (
+        *("0.9.9", "1.0.0-0", "1.0.0-2", "1.0.0-10", "1.0.0-alpha", "1.0.0-alpha.1"),
+        *("1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1"),
+        *("1.0.0", "1.0.1", "1.2.0", "1.10.0", "2.0.0-nightly.20260101", "2.0.0-rc", "2.0.0"),
+        *("2.1.0-0", "2.1.0", "10.0.0"),
+    )
 
     def make(self, package, version, content=""):
         data = make_chart(package, version, f"description: about {content or 'nothing'}\n")

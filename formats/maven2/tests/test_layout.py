@@ -87,38 +87,6 @@ def test_paths_that_lead_elsewhere_are_refused(path):
         MAVEN.target(path)
 
 
-# In the order of org.apache.maven.artifact.versioning.ComparableVersion.
-ORDER = [
-    "0.9",
-    "1.0-alpha-1",
-    "1.0-alpha-2",
-    "1.0-beta-2",
-    "1.0-m3",
-    "1.0-rc1",
-    "1.0-cr2",
-    "1.0-SNAPSHOT",
-    "1.0",
-    "1.0-sp1",
-    "1.0-foo",
-    "1.0-jre",
-    "1-1",
-    "1.0.1-SNAPSHOT",
-    "1.0.1",
-    "1.2",
-    "1.10",
-    "2.0.CR1",
-    "2.0.Final",
-    "2.0.1",
-    "31.1-android",
-    "31.1-jre",
-    "2024.1",
-]
-
-
-def test_versions_are_ordered_as_in_maven():
-    assert sorted(reversed(ORDER), key=version_key) == ORDER
-
-
 @pytest.mark.parametrize(
     ("one", "other"),
     [("1", "1.0.0"), ("1.0", "1.0-ga"), ("1.0-rc1", "1.0-cr1"), ("1.0a1", "1-alpha-1")],

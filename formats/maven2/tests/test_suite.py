@@ -14,6 +14,12 @@ class TestMaven(FormatSuite):
     shadows = False
     puts = True
     takes_forms = True
+    versions = (  # In the order of org.apache.maven.artifact.versioning.ComparableVersion.
+        *("0.9", "1.0-alpha-1", "1.0-alpha-2", "1.0-beta-2", "1.0-m3", "1.0-rc1", "1.0-cr2"),
+        *("1.0-SNAPSHOT", "1.0", "1.0-sp1", "1.0-foo", "1.0-jre", "1-1", "1.0.1-SNAPSHOT"),
+        *("1.0.1", "1.2", "1.10", "2.0.CR1", "2.0.Final", "2.0.1", "31.1-android", "31.1-jre"),
+        "2024.1",
+    )
 
     def make(self, package, version, content=""):
         path = f"org/acme/{package}/{version}/{package}-{version}.jar"

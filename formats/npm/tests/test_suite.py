@@ -14,6 +14,13 @@ class TestNpm(FormatSuite):
     plugin = plugin
     replaces = False
     media_types = ("application/json", SHORT)
+    links = r'"tarball": ?"([^"]+)"'
+    versions = (
+        *("0.9.9", "1.0.0-0", "1.0.0-2", "1.0.0-10", "1.0.0-alpha", "1.0.0-alpha.1"),
+        *("1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1"),
+        *("1.0.0", "1.0.1", "1.2.0", "1.10.0", "2.0.0-nightly.20260101", "2.0.0-rc", "2.0.0"),
+        *("2.1.0-0", "2.1.0", "10.0.0"),
+    )
     takes_forms = True
 
     # A version is published once, with any bytes: see test_publishing.

@@ -15,6 +15,12 @@ class TestPyPI(FormatSuite):
     plugin = plugin
     replaces = False
     media_types = ("text/html", JSON)
+    links = r'href="([^"]+)"'
+    versions = (
+        *("0.1", "0.9", "0.10", "1.0.dev1", "1.0a1.dev2", "1.0a1", "1.0a2", "1.0b1", "1.0rc1.dev3"),
+        *("1.0rc1", "1.0", "1.0+local.1", "1.0.post1.dev1", "1.0.post1", "1.0.1", "1.1", "1.10"),
+        *("2.0.0rc1", "2", "10.0", "2024.1", "1!0.5"),
+    )
     takes_forms = True
 
     def make(self, package, version, content=""):

@@ -6,20 +6,19 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
+from itertools import pairwise
 
 import pytest
 from werkzeug.test import TestResponse
 
 from repoman.compaction import Compactor
-from repoman.content import ContentStore
 from repoman.repositories.cleanup_records import CleanupPolicy
 from repoman.testing.formats.base import PACKAGE, VERSIONS, FormatTests
 from repoman.testing.formats.site import RepositoryClient, Site
-from repoman.testing.processes import exit_at_once, run_in_process
 
 WAYS = ("main", "connector", "in place")
 YEAR_S = 366 * 86_400.0
+PAIRS_MIN = 20
 
 
 class HostedTests(FormatTests):
@@ -270,6 +269,13 @@ class HostedTests(FormatTests):
             found = [each["version"] for each in site.rest(path).json["items"]]  # type: ignore[index]
             assert found in ([*order], [*reversed(order)])
 
+    def test_hosted_pairs_of_versions_are_in_order(self, site: Site, hosted: str) -> None:
+        rules = site.repoman.repositories.get(hosted).rules
+        pairs = list(pairwise(self.versions))
+        assert len(pairs) >= PAIRS_MIN
+        wrong = [each for each in pairs if rules.version_key(each[0]) >= rules.version_key(each[1])]
+        assert wrong == []
+
     def test_hosted_changes_are_events_and_in_the_audit_log(
         self, site: Site, hosted: str, client: RepositoryClient
     ) -> None:
@@ -286,58 +292,6 @@ class HostedTests(FormatTests):
             site.http.delete(f"/service/rest/v1/components/{component['id']}")
         found = site.rest(f"/api/v1/events?repository={hosted}").json["items"]  # type: ignore[index]
         assert [each for each in found if each["change"] == "deleted" and each["actor"] == "admin"]
-
-    @pytest.mark.parametrize("moment", ["before the row", "after the row"])
-    def test_hosted_a_kill_leaves_a_file_whole_or_not_at_all(
-        self, tmp_path: Path, moment: str
-    ) -> None:
-        assert run_in_process(self.store_and_be_killed, tmp_path, moment) == "exited"
-        assert run_in_process(self.store_after_the_kill, tmp_path) == ""
-
-    def store_and_be_killed(self, directory: Path, moment: str) -> None:
-        """Store a file and be killed while storing another one."""
-        site = self.start(directory)
-        first, second, _ = self.samples()
-        client = site.client(site.create(f"{self.name}-hosted", name="killed"))
-        self.store(client, first)
-        save = ContentStore.save_asset
-
-        def save_and_exit(content: ContentStore, *args: object, **options: object) -> object:
-            if moment == "after the row":
-                save(content, *args, **options)  # type: ignore[arg-type]
-            exit_at_once()
-            return None
-
-        ContentStore.save_asset = save_and_exit  # type: ignore[method-assign,assignment]
-        self.upload(client, second)
-
-    def store_after_the_kill(self, directory: Path) -> None:
-        """Check that the other file is not there, and store it."""
-        site = self.start(directory)
-        first, second, _ = self.samples()
-        site.repoman.sweep()
-        client = site.client("killed")
-        assert self.is_named(client, first)
-        assert not self.is_named(client, second)
-        self.store(client, second)
-        assert self.is_named(client, second)
-        assert site.unfinished() == []
-
-    def test_hosted_all_is_there_after_a_restart(self, tmp_path: Path) -> None:
-        assert run_in_process(self.store_and_stop, tmp_path) == ""
-        assert run_in_process(self.read_after_the_restart, tmp_path) == ""
-
-    def store_and_stop(self, directory: Path) -> None:
-        """Store files and stop."""
-        site = self.start(directory)
-        site.create(f"{self.name}-hosted", name="kept")
-        self.store(site.client("kept"), *self.samples())
-        site.repoman.stop()
-
-    def read_after_the_restart(self, directory: Path) -> None:
-        """Check that the files are there."""
-        client = self.start(directory).client("kept")
-        assert all(self.is_named(client, each) for each in self.samples())
 
     def test_hosted_samples_differ(self) -> None:
         found = {(each.path, each.data) for each in self.samples()}

@@ -1,11 +1,8 @@
 """What every format keeps to: the memory that a big file takes, and a disk that is full."""
 
-import errno
 import hashlib
-import os
 import tracemalloc
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import partial
 from io import RawIOBase
 from itertools import count
@@ -15,14 +12,13 @@ from typing import Any
 from repoman.http.body import WSGI, Environ
 from repoman.testing.factory import ADMIN
 from repoman.testing.formats.base import FormatTests
+from repoman.testing.formats.disk import full_disk
 from repoman.testing.formats.remote import remote_server
 from repoman.testing.formats.site import RepositoryClient, Site, wait_until
 from repoman.testing.processes import run_in_process
 
 BIG_BYTES = 64 << 20
 MEMORY_BYTES = 8 << 20  # What a request with a file of this size may take.
-BY_DESCRIPTOR = ("write", "fsync")
-BY_PATH = ("open", "rename", "replace", "link")
 
 
 class LimitTests(FormatTests):
@@ -149,52 +145,3 @@ class Meter:
             tracemalloc.stop()
         self.sent = sent.hexdigest()
         return []
-
-
-class FullDisk:
-    """Refuses calls of the module os that write below a directory, from one of them on.
-
-    Attributes:
-        is_full: whether a call was refused.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self._root = os.path.realpath(root)
-        self.clear()
-
-    def fill_at(self, step: int) -> None:
-        """Take ``step`` calls from now on, and refuse those after them."""
-        self.is_full = False
-        self._left = step
-
-    def clear(self) -> None:
-        """Take all calls."""
-        self.fill_at(1 << 60)
-
-    def call(self, name: str, real: Any, *given: Any, **more: Any) -> Any:
-        """Make a call, or refuse it."""
-        is_writing = name != "open" or given[1] & os.O_CREAT
-        if is_writing and self._is_below(given[0]):
-            self._left -= 1
-            if self._left < 0:
-                self.is_full = True
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(*given, **more)
-
-    def _is_below(self, file: Any) -> bool:
-        path = f"/proc/self/fd/{file}" if isinstance(file, int) else os.fspath(file)
-        return os.path.realpath(path).startswith(self._root)
-
-
-@contextmanager
-def full_disk(root: Path) -> Iterator[FullDisk]:
-    """Return a context in which the disk of a directory can be full."""
-    disk = FullDisk(root)
-    real = {name: getattr(os, name) for name in (*BY_DESCRIPTOR, *BY_PATH)}
-    for name, function in real.items():
-        setattr(os, name, partial(disk.call, name, function))
-    try:
-        yield disk
-    finally:
-        for name, function in real.items():
-            setattr(os, name, function)

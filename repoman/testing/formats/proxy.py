@@ -2,6 +2,7 @@
 
 import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -107,6 +108,44 @@ class ProxyTests(FormatTests):
         assert answer.status_code != 404 or status in REFUSALS
         remote_files.status = 0
         assert client.get(second.path).data == second.data
+
+    def test_proxy_copies_bridge_a_remote_that_is_silent(
+        self, site: Site, mirror: str, remote_files: RemoteServer
+    ) -> None:
+        client, (first, second, _) = site.client(mirror), self.samples()
+        assert self.is_named(client, first)
+        self.keep(client, first.path)
+        site.repoman.repositories.update(mirror, {"http_client": {"timeout": 1}})
+        site.clock.jump(LONG_S)
+        remote_files.gate.clear()
+        with ThreadPoolExecutor() as pool:  # Each waits for a second at least.
+            unknown = pool.submit(client.get, second.path)
+            known = pool.submit(client.get, first.path)
+            documents = {each: pool.submit(client.get, each) for each in self.documents(first)}
+        assert known.result().data == first.data
+        for path, text in self.documents(first).items():
+            answer = documents[path].result()
+            assert (answer.status_code, text in answer.text) == (200, True), path
+            assert answer.headers["X-Repoman-Cache"] == "STALE", path
+            assert "Warning" in answer.headers
+        assert unknown.result().status_code in (502, 503, 504), unknown.result().status
+        remote_files.gate.set()
+        assert client.get(second.path).data == second.data
+
+    def test_proxy_outlasts_a_remote_that_lacks_everything_once(
+        self, site: Site, mirror: str, remote_files: RemoteServer
+    ) -> None:
+        client, (first, second, _) = site.client(mirror), self.samples()
+        assert self.is_named(client, first)
+        self.keep(client, first.path)
+        site.clock.jump(LONG_S)
+        remote_files.status = 404
+        assert client.get(first.path).data == first.data, "copies stay"
+        assert client.get(second.path).status_code == 404
+        remote_files.status = 0
+        site.clock.jump(LONG_S)
+        assert self.is_named(client, first)
+        assert self.is_named(client, second)
 
     def test_proxy_what_is_not_there_is_not_asked_for_again(
         self, site: Site, mirror: str, remote_files: RemoteServer

@@ -44,6 +44,8 @@ class Declarations:
         takes_forms: whether the format has an upload by a form.
         documents_have_tags: whether documents have an ETag; those of :mod:`repoman.files` have.
         media_types: in which clients ask for documents; each is a form of its own.
+        links: a pattern of the addresses of files in documents, its group; empty: there are none.
+        versions: more than twenty, as the format writes them, the lowest first.
         open_routes: endpoints of routes of the format that need no right, such as a login.
         bad_paths: paths, encoded, at which there can be no file and nothing can be stored.
     """
@@ -57,6 +59,12 @@ class Declarations:
     takes_forms: ClassVar[bool] = False
     documents_have_tags: ClassVar[bool] = True
     media_types: ClassVar[Sequence[str]] = ()
+    links: ClassVar[str] = ""
+    versions: ClassVar[Sequence[str]] = (
+        *("0.0.1", "0.0.2", "0.1.0", "0.9.0", "0.10.0", "1.0.0-alpha.1", "1.0.0-alpha.2"),
+        *("1.0.0-beta.1", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1", "1.0.0", "1.0.1"),
+        *("1.0.9", "1.0.10", "1.1.0", "1.2.0", "1.10.0", "2.0.0-rc.1", "2.0.0", "10.0.0"),
+    )
     open_routes: ClassVar[Sequence[str]] = ()
     bad_paths: ClassVar[Sequence[str]] = (
         "a/%2e%2e/b",

@@ -107,7 +107,11 @@ class Site:
     def __init__(self, factory: RepomanFactory, plugins: Mapping[str, object]) -> None:
         self.plugins = plugins
         self.clock = Clock()
-        self.repoman: Repoman = factory(plugins, self.clock, security={"login_failures": 0})
+        settings: Settings = {
+            "security": {"login_failures": 0},
+            "server": {"trusted_proxies": ["127.0.0.1"]},
+        }
+        self.repoman: Repoman = factory(plugins, self.clock, **settings)
         self.http = HttpClient(self.repoman)
 
     def create(self, recipe: str, settings: Settings | None = None, name: str = "") -> str:

@@ -16,15 +16,25 @@ does not apply to a format is taken out by ``test_… = None`` in the subclass, 
 """
 
 from repoman.testing.formats.absence import AbsenceTests
+from repoman.testing.formats.addresses import AddressTests
 from repoman.testing.formats.faces import FaceTests
 from repoman.testing.formats.group import GroupTests
 from repoman.testing.formats.hosted import HostedTests
+from repoman.testing.formats.kills import KillTests
 from repoman.testing.formats.limits import LimitTests
 from repoman.testing.formats.proxy import ProxyTests
 from repoman.testing.formats.rights import RightsTests
 
 
 class FormatSuite(
-    HostedTests, LimitTests, ProxyTests, GroupTests, RightsTests, FaceTests, AbsenceTests
+    HostedTests,
+    KillTests,
+    LimitTests,
+    ProxyTests,
+    GroupTests,
+    RightsTests,
+    AddressTests,
+    FaceTests,
+    AbsenceTests,
 ):
     """The contract of a format; see :class:`repoman.testing.formats.samples.Declarations`."""

@@ -3,7 +3,7 @@
 import threading
 
 from repoman.testing import processes
-from repoman.testing.processes import exit_at_once, run_in_process
+from repoman.testing.processes import run_in_process
 
 LOCK = threading.Lock()
 
@@ -17,9 +17,6 @@ class Methods:
 
     def fail(self, why: str) -> None:
         raise ValueError(why)
-
-    def exit(self) -> None:
-        exit_at_once()
 
     def wait_for_ever(self) -> None:
         threading.Event().wait()
@@ -49,7 +46,6 @@ def test_a_lock_that_is_held_here_is_free_there():
 def test_it_is_told_how_a_method_ends():
     methods = Methods()
     assert "ValueError: no such luck" in run_in_process(methods.fail, "no such luck")
-    assert run_in_process(methods.exit) == "exited"
     assert run_in_process(methods.leave_a_thread) == ""
 
 
