@@ -106,10 +106,13 @@ class FileBlobStore:
             raise self._unusable(error) from error
         return state.f_bavail * state.f_frsize
 
-    def check_free(self) -> None:
-        """Return if so much of the disk is free as must stay so (StorageFull, Unavailable)."""
+    def check_free(self, name: str = "") -> None:
+        """Return if so much of the disk is free as must stay so (StorageFull, Unavailable).
+
+        ``name`` is what the store is called in the message.
+        """
         try:
-            self.min_free.check(os.statvfs(self._directory), "blob store")
+            self.min_free.check(os.statvfs(self._directory), f"blob store {name}".strip())
         except OSError as error:
             raise self._unusable(error) from error
 

@@ -116,7 +116,7 @@ class BlobStoreManager:
         store = self._stores.get(name)
         try:
             if isinstance(store, FileBlobStore):
-                store.check_free()
+                store.check_free(name)
         except StorageFull as error:
             return str(error)
         return ""

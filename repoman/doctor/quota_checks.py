@@ -33,7 +33,8 @@ def quota_check(stores: BlobStores, quotas: RepositoryQuotas, database: Database
         for state in states:
             if state.refusal:
                 title = f"Nothing new is stored in the blob store {state.info.name}"
-                yield bad(title, state.refusal, _FREE, Fix("Or raise its quota, or its disk."))
+                more = Fix("Or raise its quota, or make its disk larger.")
+                yield bad(title, state.refusal, _FREE, more)
         limited = sum(each.info.hard_quota is not None for each in states)
         yield good(
             f"{pluralize(len(found), 'repository', 'repositories')} and "

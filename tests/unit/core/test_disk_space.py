@@ -65,6 +65,8 @@ def test_a_writer_leaves_on_the_disk_what_must_stay_free(store):
         store.open_writer("3").write(b"x")
     with pytest.raises(StorageFull, match="must stay free"):
         store.check_free()
+    with pytest.raises(StorageFull, match="of the blob store fast has"):
+        store.check_free("fast")
 
 
 def test_refusals_are_logged_once_a_minute_with_their_number(caplog):
