@@ -20,7 +20,7 @@ from types import MethodType
 
 from repoman.plugins import ENTRY_POINTS
 
-TIMEOUT_S = 60.0  # A process that runs for longer ends itself.
+TIMEOUT_S = 240.0  # A process that runs for longer ends itself.
 _IMPORTS = ("repoman.cli", "repoman.http.router", "repoman.rest.areas", "repoman.testing")
 
 
