@@ -102,7 +102,9 @@ class ContentRules:
         asset_path: takes the kind and the stored path of an asset, and returns the path that
             content selectors and users see; empty if it is visible to nobody.
         component_path: the same for a component.
-        name_of: returns the name in such a path, with which patterns of tokens are compared.
+        name_of: returns the name in the path of an asset, with which pins, routing rules and
+            patterns of tokens are compared.
+        component_name: returns that of a component; None: it is the name in its path.
         stored_below: takes a prefix of such paths, and returns the range of the stored paths of
             these assets; the range may contain others.
         names_below: the same for the names of components, in any namespace.
@@ -125,6 +127,7 @@ class ContentRules:
     asset_path: Callable[[str, str], str] = path_of_asset
     component_path: Callable[[Coordinate], str] = path_of_component
     name_of: Callable[[str], str] = name_of_path
+    component_name: Callable[[Coordinate], str] | None = None
     stored_below: Callable[[str], Span] = any_text
     names_below: Callable[[str], Span] = any_text
     component_kinds: tuple[str, ...] = ()
@@ -133,6 +136,12 @@ class ContentRules:
     attached_kinds: tuple[str, ...] = ()
     owner_of: Callable[[str, str, str], str] = of_nothing
     is_browsed: Callable[[str], bool] = always
+
+    def name_of_component(self, coordinate: Coordinate) -> str:
+        """Return the name of a component, with which pins, rules and patterns are compared."""
+        if self.component_name is None:
+            return self.name_of(self.component_path(coordinate))
+        return self.component_name(coordinate)
 
 
 DEFAULT_RULES = ContentRules()

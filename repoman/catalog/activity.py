@@ -69,5 +69,5 @@ def _shown(events: list[ContentEvent], scopes: dict[int, Scope]) -> Iterator[Con
         scope = scopes.get(each.repository_id)
         if scope is None or each.audit is None:
             continue
-        if scope.sees is None or scope.sees(scope.rules.asset_path(each.kind, each.path)):
+        if scope.sees_path(scope.rules.asset_path(each.kind, each.path)):
             yield replace(each, repository=scope.name)  # that of the group, if it is hidden

@@ -126,7 +126,7 @@ def is_asset_seen(row: Row, scopes: Mapping[int, Scope]) -> bool:
 def _seen_path(scope: Scope, row: Row) -> str:
     """Return the path of an asset as the viewer sees it; empty if it is not visible."""
     path = scope.rules.asset_path(row[_FIELD["kind"]], row[_FIELD["path"]])
-    return path if path and (scope.sees is None or scope.sees(path)) else ""
+    return path if path and scope.sees_path(path) else ""
 
 
 def asset_views(rows: list[Row], scopes: Mapping[int, Scope]) -> list[AssetView]:
@@ -216,11 +216,9 @@ def is_package_seen(row: Row, scopes: Mapping[int, Scope]) -> bool:
 
 
 def _is_package_seen(scope: Scope, row: Row) -> bool:
-    if scope.sees is None:
-        return True
     coordinate = Coordinate(
         row[_PACKAGE_FIELD["kind"]],
         row[_PACKAGE_FIELD["name"]],
         namespace=row[_PACKAGE_FIELD["namespace"]],
     )
-    return scope.sees(scope.rules.component_path(coordinate))
+    return scope.sees_component(coordinate)

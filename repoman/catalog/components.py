@@ -285,7 +285,5 @@ def is_component_seen(row: Row, scopes: Mapping[int, Scope]) -> bool:
 
 
 def _is_seen(scope: Scope, row: Row) -> bool:
-    if scope.sees is None:
-        return True
     coordinate = Coordinate(row[_KIND], row[_NAME], row[_VERSION], row[_NAMESPACE])
-    return scope.sees(scope.rules.component_path(coordinate))
+    return scope.sees_component(coordinate)

@@ -346,9 +346,11 @@ class Contents:
         view = entry.view
         repository = self._repositories.by_id(view.repository_id)
         coordinate = Coordinate(view.kind, view.name, view.version, view.namespace)
-        paths = [repository.rules.component_path(coordinate), *(each.path for each in entry.assets)]
-        for path in paths:
-            self._check_delete(repository, path, actor)
+        rules = repository.rules
+        path, name = rules.component_path(coordinate), rules.name_of_component(coordinate)
+        self._check_delete(repository, path, actor, name)
+        for each in entry.assets:
+            self._check_delete(repository, each.path, actor)
         delete = repository.capabilities.delete_component
         if delete is None:
             raise _undeletable(repository)
@@ -370,9 +372,11 @@ class Contents:
         delete(asset.stored_path, lambda path: self._check_delete(repository, path, actor))
         return asset
 
-    def _check_delete(self, repository: Repository, path: str, actor: Actor | None) -> None:
+    def _check_delete(
+        self, repository: Repository, path: str, actor: Actor | None, name: str | None = None
+    ) -> None:
         if actor is not None:
-            access = Access(DELETE, path, repository.rules.name_of(path))
+            access = Access(DELETE, path, repository.rules.name_of(path) if name is None else name)
             self._authorizer.check(actor, repository.ref, access)
 
     # Inside -------------------------------------------------------------------------------------
@@ -447,8 +451,8 @@ def _undeletable(repository: Repository) -> Unavailable | Unsupported:
 def _narrowed(scope: Scope, expression: Expression) -> Scope:
     """Return what an expression picks of a scope."""
 
-    def sees(path: str) -> bool:
-        is_seen = scope.sees is None or scope.sees(path)
+    def sees(path: str, name: str) -> bool:
+        is_seen = scope.sees is None or scope.sees(path, name)
         return is_seen and expression.holds(Subject(scope.format, path))
 
     return replace(scope, sees=sees, prefixes=expression.prefixes(scope.format))

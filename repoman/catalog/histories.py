@@ -74,6 +74,5 @@ def _seen(scope: Scope, read: Read, before: int) -> Iterator[tuple[ContentEvent,
     while events := read(before, READ_EVENTS):
         for each in events:
             path = scope.rules.asset_path(each.kind, each.path)
-            is_seen = scope.sees is None or scope.sees(path)
-            yield replace(each, repository=scope.name), is_seen
+            yield replace(each, repository=scope.name), scope.sees_path(path)
         before = events[-1].id

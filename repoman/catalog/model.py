@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
 from repoman.content_rules import DEFAULT_RULES, ContentRules
+from repoman.events.event import Coordinate
 
 Item = TypeVar("Item")
 Range = tuple[float | None, float | None]
@@ -245,8 +246,8 @@ class Scope:
     """A repository, and what a viewer may see of it.
 
     Attributes:
-        sees: returns whether the viewer may see a path, given as content selectors see it; None:
-            the viewer may see every path.
+        sees: takes a path as content selectors see it, and the name of what is there; returns
+            whether the viewer may see that. None: the viewer may see every path.
         prefixes: every visible path begins with one of these; None: no prefixes are known.
         group: the name of the group by which the viewer gets the content; empty: there is none.
     """
@@ -255,9 +256,20 @@ class Scope:
     name: str
     format: str
     rules: ContentRules = DEFAULT_RULES
-    sees: Callable[[str], bool] | None = None
+    sees: Callable[[str, str], bool] | None = None
     prefixes: tuple[str, ...] | None = None
     group: str = ""
+
+    def sees_path(self, path: str) -> bool:
+        """Return whether the viewer may see the path of an asset."""
+        return self.sees is None or self.sees(path, self.rules.name_of(path))
+
+    def sees_component(self, coordinate: Coordinate) -> bool:
+        """Return whether the viewer may see a component."""
+        if self.sees is None:
+            return True
+        path = self.rules.component_path(coordinate)
+        return self.sees(path, self.rules.name_of_component(coordinate))
 
 
 class Viewer(Protocol):

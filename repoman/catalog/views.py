@@ -275,9 +275,9 @@ class RepositoryView:
 
     def may(self, action: Action, coordinate: Coordinate) -> bool:
         """Return whether the actor may do something with a component of this repository."""
-        repository = self.repository
-        path = repository.rules.component_path(coordinate)
-        access = Access(frozenset({action}), path, repository.rules.name_of(path))
+        repository, rules = self.repository, self.repository.rules
+        path, name = rules.component_path(coordinate), rules.name_of_component(coordinate)
+        access = Access(frozenset({action}), path, name)
         return self.actor is None or self._services.authorizer.is_allowed(
             self.actor, repository.ref, access
         )
@@ -288,9 +288,7 @@ class RepositoryView:
 
 
 def _sees(scope: Scope | None, coordinate: Coordinate) -> bool:
-    if scope is None:
-        return False
-    return scope.sees is None or scope.sees(scope.rules.component_path(coordinate))
+    return scope is not None and scope.sees_component(coordinate)
 
 
 def _as_stored(row: Row) -> StoredAsset:

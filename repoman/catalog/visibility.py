@@ -12,7 +12,8 @@ from repoman.security.authorization import Authorizer
 
 BROWSE = frozenset({Action.BROWSE})
 
-Filter = Callable[[str], bool]
+Filter = Callable[[str, str], bool]
+"""Takes a path as content selectors see it, and the name of what is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +89,11 @@ class ActorViewer:
         return Scope(config.id, config.name, config.format, repository.rules, sees, prefixes)
 
     def _filter_of(self, repository: Repository) -> Filter:
-        name_of, find = repository.rules.name_of, self._authorizer.path_filter
+        find = self._authorizer.path_filter
         filters = [find(self._actor, repository.ref, each) for each in self._actions]
         if len(filters) == 1:
-            [may] = filters
-            return lambda path: may(path, name_of(path))
-        return lambda path: any(may(path, name_of(path)) for may in filters)
+            return filters[0]
+        return lambda path, name: any(may(path, name) for may in filters)
 
 
 class EveryViewer:
@@ -131,7 +131,7 @@ def _members(
 ) -> Iterator[tuple[Repository, Filter | None]]:
     """Yield the members of a group, and those of groups in it, in order.
 
-    Each has a function that tells by a path whether the group serves that from it; None: it does.
+    Each has a function that tells whether the group serves something from it; None: it does.
     """
     settings = group.config.sections.get("group")
     if not isinstance(settings, GroupSection):  # Its format is not installed: it serves nothing.
@@ -148,15 +148,14 @@ def _members(
 
 
 def _rule_of(group: Repository, settings: GroupSection, member: Repository) -> Filter | None:
-    """Return whether pins and the routing rule of a group let a member serve a path."""
+    """Return whether pins and the routing rule of a group let a member serve something."""
     routing = group.config.sections.get("routing")
     rule = routing if isinstance(routing, RoutingSection) and routing.is_restricted else None
     if rule is None and not settings.pins:
         return None
-    name_of, key = group.rules.name_of, member.name.lower()
+    key = member.name.lower()
 
-    def serves(path: str) -> bool:
-        name = name_of(path)
+    def serves(_path: str, name: str) -> bool:
         pinned = settings.pinned(name)
         is_free = pinned is None or key in pinned
         return is_free and (rule is None or rule.allows(name))
@@ -167,4 +166,4 @@ def _rule_of(group: Repository, settings: GroupSection, member: Repository) -> F
 def _both(one: Filter | None, other: Filter | None) -> Filter | None:
     if one is None or other is None:
         return one or other
-    return lambda path: one(path) and other(path)
+    return lambda path, name: one(path, name) and other(path, name)

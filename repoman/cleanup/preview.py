@@ -246,9 +246,7 @@ class _Page:
 
 
 def _sees(scope: Scope, judgement: Judgement) -> bool:
-    if scope.sees is None:
-        return True
-    return scope.sees(scope.rules.component_path(coordinate_of(judgement.candidate)))
+    return scope.sees is None or scope.sees_component(coordinate_of(judgement.candidate))
 
 
 def _text_of(judgement: Judgement, scope: Scope) -> str:

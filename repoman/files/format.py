@@ -49,7 +49,9 @@ def is_browsed(segment: str) -> bool:
     return f"{segment}/" not in (STATES, DOCUMENTS)
 
 
-FILES_BY_PACKAGE = ContentRules(component_kinds=(FILE,), asset_path=asset_path)
+FILES_BY_PACKAGE = ContentRules(
+    component_kinds=(FILE,), asset_path=asset_path, component_name=lambda file: file.name
+)
 """How a format sees its content whose files belong to packages."""
 
 FILES_BY_PATH = ContentRules(

@@ -83,7 +83,9 @@ def files_recipes(
     ``sections`` are those of the format, which all types have; ``proxy`` and ``group`` are those
     that proxies or groups have besides, or in place of one of the same name.
     """
-    rules = replace(format_.rules, asset_path=asset_path, is_browsed=is_browsed)
+    rules = replace(
+        format_.rules, asset_path=asset_path, name_of=format_.name_at, is_browsed=is_browsed
+    )
     make = partial(Recipe, format=format_.name, rules=rules, rest_name=format_.rest_name)
     common: Mapping[str, type[Section]] = {"access": AccessSection, **sections}
     return [

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from repoman.plugin import Coordinate
+
 ALGORITHMS = ("md5", "sha1", "sha256", "sha512")
 METADATA = "maven-metadata.xml"
 SNAPSHOT = "SNAPSHOT"
@@ -34,6 +36,12 @@ class Artifact:
     def package(self) -> str:
         """The name of all its versions."""
         return f"{self.group}:{self.name}"
+
+
+def package_of(component: Coordinate) -> str:
+    """Return the name of all versions of a component; of a file outside the layout, its path."""
+    is_artifact = component.namespace and "/" not in component.name
+    return f"{component.namespace}:{component.name}" if is_artifact else component.name
 
 
 def is_snapshot(version: str) -> bool:

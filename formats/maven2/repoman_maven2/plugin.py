@@ -114,6 +114,7 @@ class Maven(FileFormat):
         FILES_BY_PACKAGE,
         version_key=rules.version_key,
         is_prerelease=rules.is_prerelease,
+        component_name=layout.package_of,
         search_fields={
             "maven.groupId": SearchField(SearchTarget.NAMESPACE, "Group id."),
             "maven.artifactId": SearchField(SearchTarget.NAME, "Artifact id."),

@@ -79,6 +79,11 @@ class RightsTests(FormatTests):
             for path in self.documents(sample):
                 answer = limited.get(path)
                 assert answer.status_code == 200 or sample is other or "/" not in path
+        login = (ADMIN[0], token)
+        found = site.rest(f"{REST}/search?repository={hosted}", auth=login).text
+        for told in (str(site.components(hosted, login)), found):
+            assert mine.path in told
+            assert other.path not in told
         assert self.upload(limited, self.make("other", "2.0.0")).status_code in REFUSED
         assert not self.is_named(client, self.make("other", "2.0.0"))
 

@@ -263,7 +263,7 @@ def limited(*prefixes, is_known=True):
     """Somebody who sees what begins so, in the first repository."""
     seen = [f"/{each}" for each in prefixes]
 
-    def sees(path):
+    def sees(path, _name):
         return any(path.startswith(each) for each in seen)
 
     return SomeViewer(Scope(1, "one", "raw", RULES, sees, tuple(seen) if is_known else ("",)))

@@ -154,7 +154,7 @@ def work_of(ask):
 def pages_of(is_descending, *beginnings):
     """Ask for the pages of what somebody sees who sees such names."""
     seen = tuple(f"/{each}" for each in beginnings)
-    viewer = ScopeViewer([Scope(1, "r0", "some", RULES, lambda _: True, seen)])
+    viewer = ScopeViewer([Scope(1, "r0", "some", RULES, lambda *_: True, seen)])
     query = ComponentQuery(order=Order.NAME, is_descending=is_descending)
     return lambda page: make_catalog().components(query, page, viewer)
 
