@@ -29,7 +29,8 @@ _SAVE_COMPONENT = (
     "package_id, version_key, is_prerelease, size, created_at, updated_at, downloaded_at) "
     "VALUES (?, ?, ?, ?, ?, '', ?, ?, ?, 0, ?, ?, 0) "
     "ON CONFLICT (repository_id, kind, namespace, name, version) "
-    "DO UPDATE SET updated_at = excluded.updated_at, "
+    "DO UPDATE SET updated_at = excluded.updated_at, version_key = excluded.version_key, "
+    "is_prerelease = excluded.is_prerelease, "
     "package_id = coalesce(excluded.package_id, component.package_id) RETURNING id"
 )
 _DROP_EMPTY = (

@@ -175,12 +175,13 @@ class Section(BaseModel):
     def _read_texts(cls, values: Any) -> Any:
         if not isinstance(values, Mapping):
             return values
-        check_numbers(cls, values)
         fields = cls.model_fields
-        return {
+        read = {
             key: _read(fields[key], value) if isinstance(value, Text) and key in fields else value
             for key, value in values.items()
         }
+        check_numbers(cls, read)
+        return read
 
     @field_serializer("*", mode="wrap")
     def _serialize(

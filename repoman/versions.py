@@ -65,11 +65,11 @@ def is_prerelease(version: str) -> bool:
 def semver_key(version: str) -> str:
     """Return the same by the rules of SemVer: a hyphen begins a pre-release, whatever it says."""
     found = _SEMVER.fullmatch(version)
-    if found is None or len(version) > KEY_MAX_CHARS:
+    if found is None:
         return version_key(version)
     key = _beginning(found[1].split("."))
     if found[2] is None:
-        return key + _END
+        return f"{key}{_END}"[:KEY_MAX_CHARS]
     parts = [
         f"0{_padded(each)}" if each.isdecimal() else f"1{each}" for each in found[2].split(".")
     ]
@@ -83,7 +83,7 @@ def is_semver_prerelease(version: str) -> bool:
 
 def _beginning(numbers: list[str]) -> str:
     """Return what the key of a version with these numbers begins with."""
-    while len(numbers) > 1 and not int(numbers[-1]):
+    while len(numbers) > 1 and not numbers[-1].strip("0"):
         numbers = numbers[:-1]
     return _VERSION_BEGINNING + _MORE.join(map(_padded, numbers))
 

@@ -46,7 +46,7 @@ from repoman_docker.browsing.restoring import Past, plan_restoration, restore_ta
 from repoman_docker.browsing.tags import TagOrder, TagQuery, TagRow, list_tags
 from repoman_docker.protocol.image_config import Step
 from repoman_docker.protocol.texts import one_line
-from repoman_docker.tasks import ALL, COLLECTION_TASK, collectors_of
+from repoman_docker.tasks import AGE_MAX_HOURS, ALL, COLLECTION_TASK, collectors_of
 
 Row = TypeVar("Row")
 
@@ -394,7 +394,10 @@ def _print(resource: Resource) -> None:
 @click.argument("repository", required=False)
 @click.option("--dry-run", is_flag=True, help="Only say what would go, and why.")
 @click.option(
-    "--age", type=click.IntRange(1), default=GRACE_HOURS, help="The grace in hours. Default: 24."
+    "--age",
+    type=click.IntRange(1, AGE_MAX_HOURS),
+    default=GRACE_HOURS,
+    help="The grace in hours. Default: 24.",
 )
 @with_repoman
 def gc(repoman: Repoman, repository: str | None, dry_run: bool, age: int) -> None:

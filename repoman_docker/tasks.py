@@ -22,6 +22,7 @@ MINUTE_S = 60.0
 HOUR_S = 3600.0
 ALL = "*"  # In place of the name of a repository.
 COLLECTION_TASK = "repository.docker.gc"
+AGE_MAX_HOURS = 87_600  # Ten years.
 
 
 class IncompleteUploadsSettings(Section):
@@ -48,7 +49,7 @@ class CollectionSettings(Section):
     age: int = Field(
         24,
         ge=1,
-        le=87_600,
+        le=AGE_MAX_HOURS,
         title="Grace",
         description="Hours for which content stays that nothing needs, since it was last pushed, "
         "mounted, or found there by a client that would have pushed it.",

@@ -477,7 +477,7 @@ NO_CODE = (
     tokenize.ENDMARKER,
 )
 # The formats in this repository, and how many lines of code each may have: see docs/adr/0059.
-FORMAT_LINES = {"raw": 120, "pypi": 430, "npm": 1010, "helm": 450, "maven2": 500}
+FORMAT_LINES = {"raw": 120, "pypi": 440, "npm": 1010, "helm": 450, "maven2": 500}
 
 
 def code_lines(module: Module) -> int:

@@ -329,7 +329,7 @@ def _refuse_body(query: type[Query] | None) -> None:
     if body_length(environ) == 0 or read_body(environ, BODY_MAX_BYTES).strip() in (b"", b"{}"):
         return
     names = [each.alias or key for key, each in query.model_fields.items()] if query else []
-    where = f" What it takes is in the address: ?{names[0]}=…" if names else ""
+    where = f" What it takes is in the address: ?{'=…&'.join(names)}=…" if names else ""
     raise Invalid(f"This request takes no body.{where}")
 
 

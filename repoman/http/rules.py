@@ -24,7 +24,7 @@ class LateRule(Rule):
         def build(rule: Rule, /, **values: Any) -> tuple[str, str]:
             if not found:
                 with _COMPILING:
-                    found.append(compile_now(append_unknown))
+                    found[:] = found or [compile_now(append_unknown)]
             return found[0](rule, **values)
 
         return build

@@ -52,7 +52,7 @@ def check_blob_store(
     """
     store = storage_of(sections).blob_store
     if not stores.has(store) or _is_deleted(stores, store):
-        known = ", ".join(stores.names())
+        known = ", ".join(each for each in stores.names() if each != store)
         problem = f"there is no blob store {store!r}; choose one of: {known}."
     elif row is None or row.type == RepositoryType.GROUP or store == row.blob_store:
         return

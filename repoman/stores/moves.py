@@ -64,6 +64,7 @@ class Moves:
             NotFound: there is no such repository.
             Invalid: there is no such store.
             Conflict: it is the store that the repository has.
+            Unsupported: the repository is a group, which stores nothing.
         """
         moving = self._repositories.change_store(name, store, self._clock())
         self._tell()

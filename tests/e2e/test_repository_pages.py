@@ -74,6 +74,7 @@ def test_an_answer_to_a_field_takes_no_click_away(page):
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     with page.expect_response(lambda answer: "value=1" in answer.url):
         page.mouse.down()
+    page.evaluate("new Promise((resolve) => setTimeout(resolve, 200))")  # what it does is done
     page.mouse.up()
     page.get_by_role("button", name="Remove docker-hosted").wait_for()
 

@@ -40,16 +40,30 @@ def file_of(filename: str) -> File | None:
 
 def version_key(text: str) -> str:
     """Return a text by which versions sort as PEP 440 says, compared by code points."""
-    try:
-        version = Version(text)
-    except ValueError:  # it is none, or a number has thousands of digits
+    version = _parse(text)
+    if version is None:
         return FILES_BY_PACKAGE.version_key(text)
     epoch = f"~{_number(version.epoch)}" if version.epoch else ""
     release = re.sub(r"(\.0010)+$", "", ".".join(map(_number, version.release)))
     pre = f"!1{version.pre[0]}{_number(version.pre[1])}" if version.pre else ""
     post = "" if version.post is None else f",{_number(version.post)}"
     end = "+" if version.dev is None else f"!0{_number(version.dev)}"
-    return f"0{epoch}{release}{pre}{post}{end}{version.local or ''}"
+    segments = (version.local or "").split(".")
+    local = ".".join(f"1{_number(int(s))}" if s.isdigit() else f"0{s}" for s in segments)
+    return f"0{epoch}{release}{pre}{post}{end}{local}"
+
+
+def is_prerelease(text: str) -> bool:
+    """Return whether PEP 440 takes a version for a pre-release."""
+    version = _parse(text)
+    return FILES_BY_PACKAGE.is_prerelease(text) if version is None else version.is_prerelease
+
+
+def _parse(text: str) -> Version | None:
+    try:
+        return Version(text)
+    except ValueError:  # it is none, or a number has thousands of digits
+        return None
 
 
 def _number(value: int) -> str:

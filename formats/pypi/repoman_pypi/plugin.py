@@ -46,7 +46,7 @@ from repoman.plugin import (
 )
 from repoman_pypi import index
 from repoman_pypi.browsing import guide
-from repoman_pypi.paths import file_of, project_of, version_key, whole
+from repoman_pypi.paths import file_of, is_prerelease, project_of, version_key, whole
 from repoman_pypi.routes import add_routes, describe, distribution, read_attributes
 
 REPOMAN_API = "1.0"  # The version of the API of plugins that this was written for.
@@ -84,7 +84,7 @@ class PyPI(FileFormat):
     refuses_early = False
     redirects = True
     upload = UploadSpec(asset_fields=(FILE_FIELD,))
-    rules = replace(FILES_BY_PACKAGE, version_key=version_key)
+    rules = replace(FILES_BY_PACKAGE, version_key=version_key, is_prerelease=is_prerelease)
     document_max_bytes = 64 << 20  # The names of all projects of pypi.org have 40 MB.
 
     def target(self, path: str) -> Target | None:

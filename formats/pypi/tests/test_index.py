@@ -5,7 +5,7 @@ import json
 import pytest
 
 from repoman_pypi import index
-from repoman_pypi.paths import file_of, project_of, version_key
+from repoman_pypi.paths import file_of, is_prerelease, project_of, version_key
 
 JSON = index.JSON
 HTML = "application/vnd.pypi.simple.v1+html"
@@ -230,6 +230,16 @@ def test_names():
 )
 def test_other_names_are_none_of_a_file(name):
     assert file_of(name) is None
+
+
+@pytest.mark.parametrize("text", ["1.2.3+g1a2b3c4", "1.0.post1", "2024.1"])
+def test_what_is_no_prerelease(text):
+    assert not is_prerelease(text)
+
+
+@pytest.mark.parametrize("text", ["1.0rc1", "1.0.dev3", "1.0-beta", "1!2a0+local"])
+def test_prereleases(text):
+    assert is_prerelease(text)
 
 
 def test_any_text_has_a_place_among_versions():

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urldefrag, urljoin
 
 from repoman.http.body import WSGI, Environ
-from repoman.testing.formats.base import FormatTests
+from repoman.testing.formats.base import PACKAGE, FormatTests
 from repoman.testing.formats.site import RepositoryClient, Site
 
 HOST = "packages.example.com"
@@ -42,10 +42,11 @@ class AddressTests(FormatTests):
     def test_addresses_of_what_was_stored_are_those_of_the_client(
         self, site: Site, hosted: str
     ) -> None:
-        for sample, (client, base) in zip(self.samples(), self._ways(site, hosted), strict=False):
-            answer = self.upload(client, sample)
+        for number, (client, base) in enumerate(self._ways(site, hosted)):
+            answer = self.upload(client, self.make(PACKAGE, f"{number}.0.0"))
             assert answer.status_code < 300, answer.text
-            assert urljoin(base, answer.headers.get("Location", base)).startswith(base)
+            if "Location" in answer.headers:
+                assert urljoin(base, answer.headers["Location"]).startswith(base)
         for address, environ in SEEN_AS.items():
             items = site.rest(f"{COMPONENTS}{hosted}", environ_overrides=environ).json["items"]  # type: ignore[index]
             assets = [asset for each in items for asset in each["assets"]]

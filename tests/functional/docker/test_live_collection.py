@@ -32,6 +32,7 @@ def test_what_was_pulled_a_moment_ago_stays(server):
 
 
 def test_a_collection_of_everything_is_the_task_that_is_there(server):
+    server.cli("task", "set", FIRST, "--schedule", "manual")  # It must not run just then.
     told = server.cli("docker", "gc").stdout
     assert told == f"The server runs the task {FIRST}.\nok: nothing to do\n"
     refused = server.cli("docker", "gc", "nowhere", check=False)

@@ -87,6 +87,7 @@ def test_other_fields_read_it(key, text, value):
         ("count", Text("many"), "sample.count: must be a whole number (How many there are)."),
         ("count", Text("10"), "sample.count: must be at most 9 (How many there are)."),
         ("count", True, "sample.count: must be a whole number (How many there are)."),
+        ("count", Text("true"), "sample.count: must be a whole number (How many there are)."),
         ("port", False, "sample.port: must be a whole number."),
         ("share", True, "sample.share: must be a number."),
         ("flag", Text("perhaps"), "sample.flag: must be true or false."),
