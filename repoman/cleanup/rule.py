@@ -7,7 +7,7 @@ from enum import Enum, auto
 from repoman.cleanup.candidate_records import BY_DATE, BY_VERSION, Candidate
 from repoman.clocks import DAY_S
 from repoman.content_rules import ContentRules
-from repoman.patterns import find_pattern, wildcards_expression
+from repoman.patterns import TEXT_MAX_CHARS, find_pattern, wildcards_expression
 from repoman.repositories.cleanup_records import SORT_BY_DATE, CleanupPolicy
 
 TOLD_PATTERNS = 3  # So many patterns are named in an explanation.
@@ -178,7 +178,18 @@ def _one_of(patterns: tuple[str, ...]) -> Fits | None:
     """Return what tells whether a text matches one of the patterns; None: there are none."""
     if not patterns:
         return None
-    return find_pattern("|".join(map(wildcards_expression, patterns))).matches
+    # Nearly all have a * at most at their end. Comparing takes a fifth of the time of RE2, and is
+    # done for each of very many versions.
+    beginnings = tuple(each[:-1] for each in patterns if each.endswith("*"))
+    whole = frozenset(each for each in patterns if not each.endswith("*"))
+    if any(sign in each for each in (*beginnings, *whole) for sign in "*?\n"):
+        return find_pattern("|".join(map(wildcards_expression, patterns))).matches
+
+    def fits(text: str) -> bool:
+        is_one = text in whole or text.startswith(beginnings)
+        return is_one and len(text) <= TEXT_MAX_CHARS and "\n" not in text
+
+    return fits
 
 
 def _matching(patterns: tuple[str, ...], text: str) -> str:
