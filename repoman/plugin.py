@@ -123,12 +123,12 @@ from repoman.files.links import Link, read_links, render_links
 from repoman.files.paths import check_path
 from repoman.files.recipes import files_format, files_recipes
 from repoman.files.rendering import choose_form, render_json
-from repoman.files.rights import check_write
 from repoman.files.service import (
     Backend,
     FileRepository,
     PackageRepository,
     RemoteQuery,
+    check_write,
     takes_uploads,
 )
 from repoman.flights import SingleFlight

@@ -8,8 +8,7 @@ from typing import cast
 from repoman.blobs.upload import BlobUpload
 from repoman.errors import Invalid
 from repoman.files.format import NewFile
-from repoman.files.rights import check_write
-from repoman.files.service import FileRepository
+from repoman.files.service import FileRepository, check_write
 from repoman.http.attachments import OpenDocument, receive_document
 from repoman.http.body import receive_body
 from repoman.http.current import current_environ, current_repository

@@ -16,8 +16,7 @@ from repoman.files.format import (
     tag_of,
 )
 from repoman.files.owners import FileMember, FileMembers, Owned, Owners
-from repoman.files.rights import CheckFile
-from repoman.files.service import Backend, FileRepository, PackageRepository, RemoteQuery
+from repoman.files.service import Backend, CheckFile, FileRepository, PackageRepository, RemoteQuery
 from repoman.group.asking import MemberPool
 from repoman.group.members import readable
 from repoman.group.trace import GroupTrace, Question

@@ -24,8 +24,7 @@ from repoman.files.format import (
 )
 from repoman.files.generated import GeneratedDocuments
 from repoman.files.paths import check_free, guess_media_type
-from repoman.files.rights import CheckFile
-from repoman.files.service import Backend, RemoteQuery
+from repoman.files.service import Backend, CheckFile, RemoteQuery
 from repoman.http.conditions import NO_PRECONDITION, Precondition
 from repoman.http.content import Content
 from repoman.proxy.cached_files import checked_media_type

@@ -13,8 +13,7 @@ from repoman.files.checksums import read_checksum
 from repoman.files.format import DOCUMENTS, FILE, Document, File, FileFormat, Metadata, NewFile
 from repoman.files.hosted import delete_files, new_asset
 from repoman.files.remote_documents import LOOKED_AGAIN_S, RemoteDocuments
-from repoman.files.rights import CheckFile
-from repoman.files.service import Backend, PackageRepository, RemoteQuery
+from repoman.files.service import Backend, CheckFile, PackageRepository, RemoteQuery
 from repoman.http.conditions import NO_PRECONDITION, Precondition
 from repoman.http.content import Content
 from repoman.proxy.cache import CacheRemote

@@ -19,8 +19,7 @@ from repoman.files.format import (
 )
 from repoman.files.paths import check_free, guess_media_type
 from repoman.files.rendering import Renderer
-from repoman.files.rights import check_write
-from repoman.files.service import FileRepository
+from repoman.files.service import FileRepository, check_write
 from repoman.http.body import read_body, receive_body
 from repoman.http.conditions import precondition_of
 from repoman.http.content import send_content

@@ -6,11 +6,25 @@ from typing import Protocol
 
 from repoman.blobs.upload import BlobUpload
 from repoman.files.format import ChangePackage, Document, File, Metadata, NewFile
-from repoman.files.rights import CheckFile
 from repoman.http.conditions import NO_PRECONDITION, Precondition
 from repoman.http.content import Content
+from repoman.http.current import current_actor, current_ref, current_security
 from repoman.repositories.model import Repository, RepositoryConfig
 from repoman.repositories.sections import HostedStorageSection, WritePolicy
+from repoman.security.actors import WRITING, Access
+
+CheckFile = Callable[[File, bool], None]
+"""Takes a file and whether nothing is at its path; raises an error if it must not be stored."""
+
+
+def check_write(file: File, _is_free: bool = False) -> None:
+    """Return if the user of the current request may store a file.
+
+    Raises:
+        Denied, Unauthenticated: the user may not.
+    """
+    access = Access(WRITING, f"/{file.path}", file.name)
+    current_security().authorizer.check(current_actor(), current_ref(), access)
 
 
 def takes_uploads(repository: Repository) -> bool:
