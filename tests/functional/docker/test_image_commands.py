@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+import time
 from contextlib import closing
 
 import pytest
@@ -148,8 +149,11 @@ def test_what_nothing_needs_is_deleted_after_a_look(run, data):
     nothing = "would delete 0 assets; frees 0 bytes\n"
     assert run("gc", "--dry-run") == nothing
     with closing(sqlite3.connect(data / "repoman.db")) as connection, connection:
-        connection.execute("UPDATE asset SET updated_at = 1 WHERE path LIKE '%/other'")
-    assert run("gc", "images", "--dry-run", "--age", "999999") == nothing
+        two_days_ago = time.time() - 2 * 24 * 3600
+        connection.execute(
+            "UPDATE asset SET updated_at = ? WHERE path LIKE '%/other'", (two_days_ago,)
+        )
+    assert run("gc", "images", "--dry-run", "--age", "72") == nothing
     lines = run("gc", "images", "--dry-run").splitlines()
     assert len(lines) == 4
     assert lines[0].startswith("images  blob  other@sha256:")
