@@ -29,6 +29,7 @@ from repoman.proxy.cached_files import (
     validators_of,
 )
 from repoman.proxy.response import UpstreamResponse
+from repoman.repositories.proxy_sections import ProxySection
 from repoman.repositories.recipes import RepositoryContext
 
 PARSED_MAX_BYTES = 1 << 20  # The value of a larger one would take the place of all others.
@@ -62,6 +63,7 @@ class RemoteDocuments:
         self._blobs = context.blobs
         self._cache = cache
         self._headers = headers
+        self._follow_deletion = context.config.section("proxy", ProxySection).follow_deletion
         self._parsed: LruCache[Value] = LruCache()
 
     def get(self, metadata: Metadata, age_max_s: float | None = None) -> Document:
@@ -76,17 +78,14 @@ class RemoteDocuments:
         if asset is not None and self._is_fresh(asset, age_max_s):
             found = self._kept(metadata, asset, Source.HIT)
             return replace(found, is_cacheable=self._is_fresh(asset, age_max_s, LASTING_S))
-        if asset is None and path in self._cache.negative:
-            raise NotFound(f"The remote did not have {metadata.name} recently.")
         with self._cache.absence(metadata.name):
             try:
+                if path in self._cache.negative:
+                    raise NotFound("It was not there recently.")
                 return self._cache.once(path, lambda: self._renew(metadata, path, age_max_s))
-            except NotFound:
-                if asset is None:
-                    self._cache.negative.add(path)
-                raise
-            except UpstreamError as error:
-                if asset is None:
+            except (NotFound, UpstreamError) as error:
+                has_gone = isinstance(error, NotFound) and self._follow_deletion
+                if asset is None or has_gone:
                     raise
                 _log.warning("Serving a stale copy of %s: %s", metadata.key, error)
                 return self._stale(metadata, asset, str(error))
@@ -101,7 +100,14 @@ class RemoteDocuments:
         if asset is not None and self._is_fresh(asset, age_max_s):
             return self._kept(metadata, asset, Source.HIT)  # another thread was faster
         now = self._cache.clock()
-        with self._ask(metadata, asset) as answer:
+        try:
+            answer = self._ask(metadata, asset)
+        except NotFound:
+            self._cache.negative.add(path)
+            if asset is not None and self._follow_deletion:
+                self._cache.keep(path, lambda: self._content.delete_assets([path]))
+            raise
+        with answer:
             if answer.status == HTTPStatus.NOT_MODIFIED and asset is not None:
                 return self._kept(metadata, self._cache.touch(asset, now), Source.REVALIDATED)
             body = answer.read_all(self._format.document_max_bytes)

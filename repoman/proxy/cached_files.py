@@ -227,9 +227,8 @@ class CachedFiles:
 
     def _is_fresh(self, asset: Asset, ahead: float = 0.0) -> bool:
         """Return whether a file need not be asked for again, also so many seconds from now."""
-        return not self._remote.is_mutable(asset.path) or self._cache.contents.is_fresh(
-            asset.checked_at, ahead
-        )
+        may_go = self._remote.follow_deletion or self._remote.is_mutable(asset.path)
+        return not may_go or self._cache.contents.is_fresh(asset.checked_at, ahead)
 
     def _served(self, path: str, found: _Found) -> CachedFile:
         if found.asset is not None:

@@ -14,6 +14,7 @@ class TestHelm(FormatSuite):
     name = "helm"
     plugin = plugin
     replaces = False
+    has_digests = True
     puts = True
     takes_forms = True
     links = r'"urls":\["([^"]+)"\]'

@@ -1,5 +1,6 @@
 """The format does what all formats do."""
 
+import hashlib
 import io
 
 from repoman.testing import FormatSuite, RemoteFile, Sample
@@ -11,6 +12,7 @@ class TestMaven(FormatSuite):
     rest_name = "maven"  # As clients of the settings know it: the format has another name there.
     plugin = plugin
     replaces = False
+    has_digests = True
     shadows = False
     puts = True
     takes_forms = True
@@ -32,6 +34,7 @@ class TestMaven(FormatSuite):
     def remote(self, samples):
         files = {f"/{each.path}": RemoteFile(each.data) for each in samples}
         for each in samples:
+            files[f"/{each.path}.sha1"] = RemoteFile(hashlib.sha1(each.data).hexdigest().encode())
             [path] = self.documents(each)
             versions = tuple(other.version for other in samples if other.name == each.name)
             body = index.render(each.name, "", index.Index("20260101000000", versions))

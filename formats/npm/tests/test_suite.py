@@ -13,6 +13,7 @@ class TestNpm(FormatSuite):
     name = "npm"
     plugin = plugin
     replaces = False
+    has_digests = True
     media_types = ("application/json", SHORT)
     links = r'"tarball": ?"([^"]+)"'
     versions = (

@@ -14,6 +14,7 @@ class TestPyPI(FormatSuite):
     name = "pypi"
     plugin = plugin
     replaces = False
+    has_digests = True
     media_types = ("text/html", JSON)
     links = r'href="([^"]+)"'
     versions = (

@@ -9,8 +9,7 @@ from werkzeug.test import TestResponse
 
 from repoman.testing.formats.base import LONG_S, FormatTests
 from repoman.testing.formats.remote import RemoteServer
-from repoman.testing.formats.samples import Sample
-from repoman.testing.formats.site import RepositoryClient, Site, wait_until
+from repoman.testing.formats.site import Site, wait_until
 
 READERS = 8
 REFUSALS = (401, 403)  # Many remotes say so of what they do not have.
@@ -162,18 +161,6 @@ class ProxyTests(FormatTests):
         site.clock.jump(LONG_S)
         assert client.get(absent.path).data == absent.data
 
-    def test_proxy_a_body_that_ends_early_is_not_kept(
-        self, site: Site, mirror: str, remote_files: RemoteServer
-    ) -> None:
-        client, sample = site.client(mirror), self.samples()[0]
-        for path in self.documents(sample):
-            assert client.get(path).status_code == 200
-        remote_files.is_short = True
-        assert _read(client, sample) != sample.data
-        remote_files.is_short = False
-        wait_until(lambda: _read(client, sample) == sample.data, "the whole file")
-        wait_until(lambda: site.unfinished() == [], "the end of the first download")
-
     def test_proxy_a_document_that_cannot_be_read_is_not_kept(
         self, site: Site, mirror: str, remote_files: RemoteServer
     ) -> None:
@@ -269,15 +256,6 @@ class ProxyTests(FormatTests):
         site.repoman.repositories.update(mirror, {"proxy": {"content_max_age": -1}})
         remote_files.status = 500
         assert self.is_named(site.client(mirror), sample)
-
-
-def _read(client: RepositoryClient, sample: Sample) -> bytes | None:
-    """Return the bytes of a file; None: it cannot be read."""
-    try:
-        answer = client.get(sample.path)
-    except Exception:  # noqa: BLE001 - in process, an answer that breaks off raises what it may
-        return None
-    return answer.data if answer.status_code == 200 else None
 
 
 def _check_stale(answer: TestResponse, path: str) -> None:

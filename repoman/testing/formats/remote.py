@@ -34,6 +34,7 @@ class RemoteServer:
         files: by decoded path.
         status: answered in place of everything; 0: nothing special.
         is_short: whether bodies end too early.
+        excess: sent behind each body, past the length that was announced.
         gate: requests wait until it is open.
         asked: the decoded paths of all requests.
     """
@@ -42,6 +43,7 @@ class RemoteServer:
     files: dict[str, RemoteFile] = field(default_factory=dict)
     status: int = 0
     is_short: bool = False
+    excess: bytes = b""
     gate: threading.Event = field(default_factory=threading.Event)
     asked: list[str] = field(default_factory=list)
 
@@ -51,7 +53,7 @@ class RemoteServer:
 
     def reset(self) -> None:
         """Have no files and no faults, and forget what was asked."""
-        self.files, self.status, self.is_short = {}, 0, False
+        self.files, self.status, self.is_short, self.excess = {}, 0, False, b""
         self.gate.set()
         self.asked.clear()
 
@@ -90,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = file.data[: len(file.data) // 2] if self.remote.is_short else file.data
         self._send(HTTPStatus.OK, headers, len(file.data))
         if self.command != "HEAD":
-            self.wfile.write(body)
+            self.wfile.write(body + self.remote.excess)
         self.close_connection = self.remote.is_short
 
     def _send(self, status: int, headers: Mapping[str, str] | None = None, length: int = 0) -> None:

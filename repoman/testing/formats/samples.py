@@ -42,6 +42,7 @@ class Declarations:
         shadows: whether a group asks no remote for a package that a hosted member has.
         puts: whether a file is stored by a PUT of its path, and removed by DELETE.
         takes_forms: whether the format has an upload by a form.
+        has_digests: whether a proxy learns from its remote what a file has to hash to.
         documents_have_tags: whether documents have an ETag; those of :mod:`repoman.files` have.
         media_types: in which clients ask for documents; each is a form of its own.
         links: a pattern of the addresses of files in documents, its group; empty: there are none.
@@ -57,6 +58,7 @@ class Declarations:
     shadows: ClassVar[bool] = True
     puts: ClassVar[bool] = False
     takes_forms: ClassVar[bool] = False
+    has_digests: ClassVar[bool] = False
     documents_have_tags: ClassVar[bool] = True
     media_types: ClassVar[Sequence[str]] = ()
     links: ClassVar[str] = ""

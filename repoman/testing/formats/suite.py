@@ -18,6 +18,7 @@ does not apply to a format is taken out by ``test_… = None`` in the subclass, 
 from repoman.testing.formats.absence import AbsenceTests
 from repoman.testing.formats.addresses import AddressTests
 from repoman.testing.formats.faces import FaceTests
+from repoman.testing.formats.faults import FaultTests
 from repoman.testing.formats.group import GroupTests
 from repoman.testing.formats.hosted import HostedTests
 from repoman.testing.formats.kills import KillTests
@@ -31,6 +32,7 @@ class FormatSuite(
     KillTests,
     LimitTests,
     ProxyTests,
+    FaultTests,
     GroupTests,
     RightsTests,
     AddressTests,

@@ -20,6 +20,7 @@ class TestDocker(FormatSuite):
     name = "docker"
     plugin = plugin
     shadows = False
+    has_digests = True
     documents_have_tags = False
     open_routes = ("get_token", "post_token")
     # Tests of its own say what this format does here.

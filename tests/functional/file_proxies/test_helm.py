@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-from contextlib import suppress
 
 import pytest
 import yaml
 
 from formats.helm.tests.conftest import make_chart
-from repoman.clocks import DAY_S
-from repoman.errors import Unavailable, UpstreamUnavailable
+from repoman.errors import Unavailable
 from repoman_helm import plugin
 from repoman_helm.plugin import INDEX
 from tests.fakes.scripted import reply
@@ -75,21 +73,6 @@ def test_a_chart_is_found_by_the_index_and_compared_with_its_digest(client, serv
     assert client.get("/repository/mirror/remote-1.0.0.tgz").data == DATA
     assert server.paths() == ["/index.yaml", "/files/remote-1.0.0.tgz"]
     assert client.get("/repository/mirror/remote-2.0.0.tgz").status_code == 404
-
-
-def test_a_wrong_archive_reaches_nobody_whole(client, remote, caplog):
-    remote.digest = "0" * 64
-    with suppress(UpstreamUnavailable):  # its first bytes may be on their way
-        assert client.get("/repository/mirror/remote-1.0.0.tgz").status_code == 502
-    assert "was received with the digest" in caplog.text
-
-
-def test_an_old_index_bridges_a_remote_that_fails(names, client, clock, server):
-    assert names("mirror") == {"own": ["9.0.0"], "remote": ["1.0.0"]}
-    clock.jump(2 * DAY_S)
-    server.answer = lambda _: reply(500)
-    assert names("mirror") == {"own": ["9.0.0"], "remote": ["1.0.0"]}
-    assert "Warning" in client.get("/repository/mirror/index.yaml").headers
 
 
 @pytest.mark.parametrize(

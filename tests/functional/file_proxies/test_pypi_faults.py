@@ -8,7 +8,7 @@ import pytest
 from repoman.errors import Invalid, UpstreamError
 from repoman.testing import HttpClient
 from repoman_pypi import plugin
-from tests.fakes.scripted import BREAK, Reply, reply, scripted
+from tests.fakes.scripted import reply, scripted
 from tests.functional.file_proxies.conftest import HTTP
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -148,32 +148,6 @@ def test_redirects_of_pages_and_files_are_followed(client, remote):
     remote.answers["/new/demo/"] = page_of("x")
     remote.answers["/new/demo/x"] = reply(301, Location="/files/x")
     remote.answers["/files/x"] = reply(200, DATA)
-    assert client.get(FILE).data == DATA
-
-
-def test_a_file_that_is_cut_off_is_not_kept(client, remote):
-    length = (("Content-Length", str(len(DATA))),)
-    remote.answers["/simple/demo/"] = page_of("/x")
-    remote.answers["/x"] = lambda asked: (
-        Reply(200, DATA[:5000], length) if "Range" not in asked.headers else BREAK
-    )
-    assert not arrives(client)
-    remote.answers["/x"] = reply(200, DATA)
-    assert client.get(FILE).data == DATA
-
-
-def test_a_page_that_is_cut_off_is_not_kept(client, remote):
-    whole = page_of("/x")
-    remote.answers["/simple/demo/"] = Reply(200, whole.body[:50], (("Content-Length", "500"),))
-    assert client.get(PAGE).status_code in (502, 504)
-    remote.answers["/simple/demo/"] = whole
-    assert len(links(client)) == 1
-
-
-def test_a_project_that_has_gone_stays_with_its_files(client, remote):
-    remote.answers |= {"/simple/demo/": page_of("/x"), "/x": reply(200, DATA)}
-    assert client.get(FILE).data == DATA
-    remote.answers.clear()
     assert client.get(FILE).data == DATA
 
 

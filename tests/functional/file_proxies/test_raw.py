@@ -241,17 +241,6 @@ def test_what_the_remote_does_not_have_is_remembered(get, server, clock):
     assert len(server.log) == 2
 
 
-@pytest.mark.parametrize("follows", [False, True])
-def test_what_the_remote_deletes_stays_or_goes(repoman, make, get, clock, remote, follows, server):
-    repoman.repositories.update("mirror", {"proxy": {"follow_deletion": follows}})
-    get()
-    clock.jump(2 * DAY_S)
-    server.answer = lambda _: reply(404)
-    assert get().status_code == (404 if follows else 200)
-    server.answer = remote
-    assert get().status_code == (404 if follows else 200)
-
-
 # --- Bodies whose end is to be found -------------------------------------------------------------
 
 
