@@ -369,11 +369,15 @@ class FileFormat:
     def derive(self, file: File, content: BlobUpload) -> Iterable[tuple[NewFile, bytes]]:
         """Return the files that are made out of one that a client stores, and stored with it.
 
-        Their paths follow from its path, and their bytes from its bytes.
+        Their paths are among those that :meth:`derived` returns, and their bytes follow from its.
 
         Raises:
             Invalid: it is not what its path says.
         """
+        return ()
+
+    def derived(self, path: str) -> Iterable[str]:
+        """Return the paths of all that may be derived of the file at a path: it goes with it."""
         return ()
 
     # Groups ---------------------------------------------------------------------------------------

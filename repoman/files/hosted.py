@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from repoman.blobs.store import StoredBlob
@@ -130,6 +130,7 @@ class HostedFiles:
                     check(each.file, self._is_free(each.file, each.restored))
                 self._check_condition(condition, committed[0].file, committed[0].restored)
                 first, *_ = [self._store(each) for each in committed]
+                self._remove_outdated(committed, check)
                 for package, change in changes:
                     self._change(package, change, cast("StoredBlob", state))
         return first
@@ -142,6 +143,19 @@ class HostedFiles:
             upload = stack.enter_context(self.open_file_upload())
             upload.write(data)
             yield derived, upload
+
+    def _remove_outdated(self, stored: Sequence[_Committed], check: CheckFile) -> None:
+        """Remove what was derived of the files before, and is not of their present bytes."""
+        paths = {each.file.path for each in stored}
+        for each in stored:
+            for path in set(self._format.derived(each.file.path)) - paths:
+                if self._remove([path]):
+                    check(replace(each.file, path=path), False)
+
+    def _remove(self, paths: Sequence[str]) -> int:
+        """Remove files with what was derived of them, and return how many there were."""
+        derived = (each for path in paths for each in self._format.derived(path))
+        return delete_files(self._content, list(dict.fromkeys((*paths, *derived))))
 
     def change(self, package: str, change: ChangePackage) -> None:
         """Change a package in one transaction.
@@ -170,7 +184,7 @@ class HostedFiles:
         package = self._documents.package(name, outline=True)
         made = change(package)
         if made.removed:
-            delete_files(self._content, list(made.removed))
+            self._remove(made.removed)
         is_emptied = bool(made.removed and self._documents.emptied([name]))
         if is_emptied or made.state != package.state:
             self._save_state(name, no_bytes, made.state, audit)
@@ -225,9 +239,10 @@ class HostedFiles:
 
     def _delete(self, paths: list[str], no_bytes: StoredBlob | None) -> None:
         """Remove files in the transaction of the caller (NotFound)."""
-        names = {self._package_at(path) for path in self._content.existing(paths)} - {""}
+        there = self._content.existing(paths)
+        names = {self._package_at(path) for path in there} - {""}
         came_later = self._format.shadows and no_bytes is None  # than this request
-        if came_later or not delete_files(self._content, paths):
+        if came_later or not self._remove(list(there)):
             raise self._unknown(", ".join(paths))
         # Their names stay ours: a group must not take them from a remote all of a sudden.
         if no_bytes is not None:

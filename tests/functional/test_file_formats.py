@@ -37,6 +37,9 @@ HTTP = {
 }
 
 
+QUIET = b"quiet"  # Nothing is made out of it.
+
+
 class Notes(FileFormat):
     """Files, and one document, which is wherever the test says."""
 
@@ -98,7 +101,12 @@ class Notes(FileFormat):
                 data = source.read()
             if not data.isascii():
                 raise Invalid("It is no text.")
-            yield NewFile(File(f"{file.path}.loud", file.package, "1"), "text/plain"), data.upper()
+            if data != QUIET:
+                loud = File(f"{file.path}.loud", file.package, "1")
+                yield NewFile(loud, "text/plain"), data.upper()
+
+    def derived(self, path):
+        return (f"{path}.loud",) if path.endswith(".txt") else ()
 
 
 class Plugin:
@@ -273,6 +281,29 @@ def test_what_is_made_out_of_a_file_is_stored_with_it(client, store):
     url = f"/service/rest/v1/components/{component['id']}"
     assert client.delete(url).status_code == 204
     assert stored(client) == [None, None]
+
+
+@pytest.mark.parametrize("store", [put, send_form])
+def test_what_was_made_out_of_a_file_goes_with_its_bytes(running, client, store):
+    store(client, b"text")
+    assert store(client, QUIET).status_code in (201, 204)
+    assert stored(client) == [QUIET, None]
+    [component] = client.get("/service/rest/v1/components?repository=own").json["items"]
+    assert [each["path"] for each in component["assets"]] == [f"/{TEXT}"]
+    store(client, b"text")
+    assert client.delete(f"/repository/own/{TEXT}").status_code == 204
+    assert stored(client) == [None, None]
+    assert client.delete(f"/repository/own/{TEXT}").status_code == 404
+
+
+@pytest.mark.parametrize("store", [put, send_form])
+def test_what_was_made_out_of_a_file_stays_where_its_replacement_is_refused(running, client, store):
+    store(client, b"text")
+    stage = Stage(running[0])
+    selected = stage.make_selected("own", f'path == "/{TEXT}"', ("browse", "read", "add", "edit"))
+    login = stage.make_user(selected)
+    assert store(client, QUIET, auth=login).status_code in (400, 403)
+    assert stored(client) == [b"text", b"TEXT"]
 
 
 @pytest.mark.parametrize("store", [put, send_form])

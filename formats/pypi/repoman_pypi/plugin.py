@@ -165,6 +165,9 @@ class PyPI(FileFormat):
     def derive(self, file: File, content: BlobUpload) -> Iterable[tuple[NewFile, bytes]]:
         return describe(file, content)
 
+    def derived(self, path: str) -> Iterable[str]:
+        return (f"{path}.metadata",) if path.endswith(".whl") else ()
+
     def routes(self, blueprint: Blueprint) -> None:
         add_routes(blueprint)
 
