@@ -15,7 +15,8 @@ MEMBER_MAX_BYTES = 4 << 20  # A larger file of an archive is refused.
 READ_MAX_BYTES = 8 << 20  # A larger directory of an archive is refused: it is read as a whole.
 INFLATED_MAX_BYTES = 1 << 30  # An archive that unpacks to more is refused.
 CHUNK_BYTES = 1 << 16  # Of an archive, so much is read at a time.
-MEMBERS_MAX = 100_000  # A TAR archive with more is refused.
+MEMBERS_MAX = 100_000  # An archive with more is refused.
+ENTRY = b"PK\x01\x02"  # How each member begins in the directory of a ZIP archive.
 EXTENSIONS_MAX_BYTES = 1 << 20  # All further headers of a TAR archive, such as long paths.
 LENGTH_MAX_CHARS = 8  # Of a record in such a header.
 PAX = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE)  # Headers about the next member.
@@ -93,7 +94,10 @@ class _BoundedReads:
         wanted = left if size < 0 else min(size, left)  # A file allocates all that is asked for.
         if wanted > READ_MAX_BYTES:
             raise ValueError("its directory is too large")
-        return self._file.read(wanted)
+        data = self._file.read(wanted)
+        if data.count(ENTRY) > MEMBERS_MAX:  # The library makes an object of each.
+            raise ValueError(f"it has more than {MEMBERS_MAX} members")
+        return data
 
 
 def read_tar_member(file: BinaryIO, name: str, pattern: re.Pattern[str]) -> bytes:

@@ -17,6 +17,7 @@ from repoman.testing.client import (
     http_client,
 )
 from repoman.testing.factory import ADMIN, Clock, RepomanFactory, repoman_factory
+from repoman.testing.formats.bombs import tar_bombs, zip_bombs
 from repoman.testing.formats.remote import RemoteFile
 from repoman.testing.formats.samples import Sample
 from repoman.testing.formats.site import RepositoryClient
@@ -37,4 +38,6 @@ __all__ = [
     "both_http_clients",
     "http_client",
     "repoman_factory",
+    "tar_bombs",
+    "zip_bombs",
 ]

@@ -6,7 +6,7 @@ import json
 from random import Random
 
 from formats.helm.tests.conftest import make_chart
-from repoman.testing import FormatSuite, RemoteFile, Sample
+from repoman.testing import FormatSuite, RemoteFile, Sample, tar_bombs
 from repoman_helm import plugin
 
 
@@ -32,6 +32,9 @@ class TestHelm(FormatSuite):
     def make_big(self, size):
         data = make_chart("big", "1.0.0", **{"big/data": Random(0).randbytes(size)})
         return Sample("big-1.0.0.tgz", data, "big", "1.0.0")
+
+    def bombs(self, sample):
+        return tar_bombs(f"{sample.name}/Chart.yaml")
 
     def documents(self, sample):
         return {"index.yaml": f'"{sample.path}"'}

@@ -5,7 +5,7 @@ import json
 from random import Random
 
 from formats.npm.tests.conftest import SHORT, make_document, make_tarball
-from repoman.testing import FormatSuite, RemoteFile, Sample
+from repoman.testing import FormatSuite, RemoteFile, Sample, tar_bombs
 from repoman_npm import plugin
 
 
@@ -34,6 +34,9 @@ class TestNpm(FormatSuite):
     def make_big(self, size):
         data = make_tarball("big", "1.0.0", **{"package/data": Random(0).randbytes(size)})
         return Sample("big/-/big-1.0.0.tgz", data, "big", "1.0.0")
+
+    def bombs(self, sample):
+        return tar_bombs("package/package.json")
 
     def upload(self, client, sample):
         document = make_document(sample.name, sample.version, sample.data)

@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 
 from formats.pypi.tests.conftest import BOUNDARY, JSON, encode, make_wheel
-from repoman.testing import FormatSuite, RemoteFile, Sample
+from repoman.testing import FormatSuite, RemoteFile, Sample, zip_bombs
 from repoman_pypi import plugin
 
 
@@ -28,6 +28,10 @@ class TestPyPI(FormatSuite):
         filename = f"{package}-{version}-py3-none-any.whl"
         data = make_wheel(package, version, **({"content": content} if content else {}))
         return Sample(f"packages/{package}/{version}/{filename}", data, package, version)
+
+    def bombs(self, sample):
+        text = f"Metadata-Version: 2.1\nName: {sample.name}\nVersion: {sample.version}\n"
+        return zip_bombs(f"{sample.name}-{sample.version}.dist-info/METADATA", text.encode())
 
     def upload(self, client, sample):
         filename = sample.path.rpartition("/")[2]

@@ -3,12 +3,16 @@
 import hashlib
 import tracemalloc
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from io import RawIOBase
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from repoman.files import archives
 from repoman.http.body import WSGI, Environ
 from repoman.testing.factory import ADMIN
 from repoman.testing.formats.base import FormatTests
@@ -19,6 +23,7 @@ from repoman.testing.processes import run_in_process
 
 BIG_BYTES = 64 << 20
 MEMORY_BYTES = 8 << 20  # What a request with a file of this size may take.
+UNPACKED_BYTES = 32 << 20  # What a request may take whose archive unpacks to much more.
 
 
 class LimitTests(FormatTests):
@@ -68,6 +73,21 @@ class LimitTests(FormatTests):
         assert step >= len(("open", "write", "fsync", "rename"))
         assert answer.status_code < 300, answer.text
         assert self.is_named(client, sample)
+
+    def test_limits_an_archive_that_unpacks_to_very_much_is_refused(
+        self, site: Site, hosted: str, client: RepositoryClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(archives, "INFLATED_MAX_BYTES", 64 << 20)  # It takes seconds to reach
+        monkeypatch.setattr(archives, "MEMBERS_MAX", 10_000)  # those of the product.
+        sample, uploader = self.samples()[0], site.client(hosted)
+        meter = Meter(uploader)
+        for what, data in self.bombs(sample).items():
+            answer = self.upload(uploader, replace(sample, data=data))
+            assert 400 <= answer.status_code < 500, (what, answer.status)
+            assert meter.peak < UNPACKED_BYTES, f"{what}: {meter.peak} bytes were in use at once"
+            assert not self.is_named(client, sample), what
+            assert site.unfinished() == [], what
+        self.store(client, sample)
 
     def test_limits_a_body_is_not_read_where_nothing_may_be_stored(
         self, site: Site, hosted: str, client: RepositoryClient

@@ -91,6 +91,13 @@ class Declarations:
         """Return a file of ``size`` bytes at least, which the format does not compress."""
         return self.make("big", "1.0.0", "x" * size)
 
+    def bombs(self, sample: Sample) -> Mapping[str, bytes]:
+        """Return archives at the place of a file that unpack to very much, by what is wrong.
+
+        Formats that read archives have some (``tar_bombs``, ``zip_bombs``).
+        """
+        return {}
+
     def upload(self, client: RepositoryClient, sample: Sample) -> TestResponse:
         """Store a file as clients of the format do, and return the answer."""
         return client.put(sample.path, sample.data)
