@@ -22,20 +22,26 @@ ADMIN = ("admin", "a password for tests")
 COST = 8192  # KiB for hashing a password: little, so that nobody waits for it
 
 
-def make_database(directory: Path) -> None:
-    """Put an empty database into a directory, which saves whoever opens it the migrations."""
+def make_database(directory: Path, *, admin: bool = False) -> None:
+    """Put a new database into a directory, which saves whoever opens it the migrations.
+
+    It is empty or has the user ADMIN, whose password takes as long to hash as most tests.
+    """
     with suppress(OSError):  # A directory that cannot be had is the database's to tell.
         make_directory(directory)
         path = directory / FILE
         path.touch(PRIVATE_FILE_MODE)
-        path.write_bytes(_empty_database())
+        path.write_bytes(_new_database(admin))
 
 
 @cache
-def _empty_database() -> bytes:
+def _new_database(has_admin: bool) -> bytes:
     with TemporaryDirectory() as directory:
         database = Database(Path(directory), DatabaseSettings())
         database.open()
+        if has_admin:
+            name, password = ADMIN
+            insert_user(name, PasswordVerifier(0, COST).hash(password), [ADMIN_ROLE])
         database.close()
         return (Path(directory) / FILE).read_bytes()
 
@@ -81,20 +87,12 @@ class RepomanFactory:
         """
         self.stop()
         if not (self.data / FILE).exists():
-            self._make_admin()
+            make_database(self.data, admin=True)
         settings["security"] = {"password_cost": COST, **settings.get("security", {})}
         repoman = Repoman(Settings(data=self.data, **settings), plugins or {}, clock)
         self._running = repoman
         repoman.start()
         return repoman
-
-    def _make_admin(self) -> None:
-        name, password = ADMIN
-        make_database(self.data)
-        database = Database(self.data, DatabaseSettings())
-        database.open()
-        insert_user(name, PasswordVerifier(0, COST).hash(password), [ADMIN_ROLE])
-        database.close()
 
     def stop(self) -> None:
         """Stop the one that runs, if any."""
