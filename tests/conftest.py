@@ -6,10 +6,11 @@ import pytest
 from _pytest.nodeid import NodeId
 from flask import Flask
 
+from repoman.http.rules import LateRule
 from repoman.testing import http_client, repoman_factory
 from tests import examples
+from tests.compiled import CompiledOnce, compile_rules_once
 from tests.live import LiveServer, live_server
-from tests.templates import CompiledOnce
 from tests.warm import WarmProgram
 
 __all__ = ["examples", "http_client", "repoman_factory"]
@@ -19,9 +20,10 @@ SHARED_SCOPES = {"class", "module", "package"}
 
 
 def pytest_configure() -> None:
-    """Have servers, commands and pages start quickly; the first one takes as long as ever."""
+    """Have servers, commands, routes and pages start quickly; the first one takes as ever."""
     LiveServer.warm = WarmProgram()
     Flask.jinja_environment = CompiledOnce
+    compile_rules_once(LateRule)
 
 
 def pytest_unconfigure() -> None:
