@@ -1,5 +1,6 @@
 """Fixtures that all tests may use; those of one kind of test are in its own directory."""
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -46,6 +47,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Func
     if getattr(config.option, "loadgroup", False):
         for item in items:
             _tell_group(item)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from looking at all tests again and again, as a server does."""
+    gc.collect()
+    gc.freeze()
 
 
 def _tell_group(item: pytest.Function) -> None:
