@@ -1,7 +1,10 @@
 """Fixtures that all tests may use; those of one kind of test are in its own directory."""
 
 import gc
+import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from _pytest.nodeid import NodeId
@@ -18,6 +21,8 @@ __all__ = ["examples", "http_client", "repoman_factory"]
 
 # Fixtures of these scopes are made once for all tests that share them.
 SHARED_SCOPES = {"class", "module", "package"}
+IN_MEMORY = Path("/dev/shm")
+MEMORY_MIN_BYTES = 8 << 30  # What must be free there, for several processes with large blobs.
 
 
 def pytest_configure() -> None:
@@ -25,6 +30,9 @@ def pytest_configure() -> None:
     LiveServer.warm = WarmProgram()
     Flask.jinja_environment = CompiledOnce
     compile_rules_once(LateRule)
+    if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free >= MEMORY_MIN_BYTES:
+        # A disk would be busy with the directories of thousands of blob stores.
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 
 def pytest_unconfigure() -> None:
