@@ -161,6 +161,18 @@ class Module:
         return ast.parse(self.text)
 
     @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """All nodes of the tree."""
+        return list(ast.walk(self.tree))
+
+    @cached_property
+    def functions(self) -> list[Function]:
+        """All functions, wherever they are."""
+        return [
+            node for node in self.nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
+
+    @cached_property
     def name(self) -> str:
         """The dotted name it is imported by."""
         path = re.sub(r"^(formats/[^/]+|web)/", "", self.path)
@@ -181,16 +193,20 @@ class Module:
         """Whether it belongs to a plugin; its tests do not."""
         return self.package.startswith("repoman_")
 
-    def imports(self) -> Iterator[Import]:
+    @cached_property
+    def imports(self) -> list[Import]:
         """All imports, wherever in the module they are."""
+        return list(self._find_imports())
+
+    def _find_imports(self) -> Iterator[Import]:
         typing_lines = {
             line
-            for node in ast.walk(self.tree)
+            for node in self.nodes
             if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
             for each in node.body
             for line in range(each.lineno, (each.end_lineno or each.lineno) + 1)
         }
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
@@ -205,7 +221,7 @@ class Module:
         """The names of the protocols that it defines."""
         return {
             node.name
-            for node in ast.walk(self.tree)
+            for node in self.nodes
             if isinstance(node, ast.ClassDef)
             and any(ast.unparse(base).split("[")[0].endswith("Protocol") for base in node.bases)
         }
@@ -225,7 +241,7 @@ class Module:
         The hook specifications and the facade name types of every part.
         """
         is_free = self.name in {"repoman.hookspecs", "repoman.plugin"}
-        return (each for each in self.imports() if not (is_free and each.is_typing))
+        return (each for each in self.imports if not (is_free and each.is_typing))
 
 
 def part_of(name: str) -> str:
@@ -263,7 +279,7 @@ def core_imports_downwards(module: Module) -> Iterator[str]:
 def core_knows_no_plugin(module: Module) -> Iterator[str]:
     """The core imports no plugin, not even for types."""
     if module.is_core:
-        for each in module.imports():
+        for each in module.imports:
             if each.name.startswith("repoman_"):
                 yield f"{each.line}: the core must not import {each.name}"
 
@@ -273,7 +289,7 @@ def plugins_use_the_facade(module: Module) -> Iterator[str]:
     if module.is_core:
         return
     allowed = {"plugin", "__version__"} | (set() if module.is_plugin else {"testing"})
-    for each in module.imports():
+    for each in module.imports:
         if each.name.split(".")[0] == "repoman" and part_of(each.name) not in allowed:
             yield f"{each.line}: a plugin must not import {each.name}"
 
@@ -287,7 +303,7 @@ def plugins_import_downwards(module: Module) -> Iterator[str]:
     if own_rank is None:
         yield f"1: {own} has no layer"
         return
-    for each in module.imports():
+    for each in module.imports:
         part = part_of(each.name)
         if each.name.split(".")[0] != module.package or part == own:
             continue
@@ -301,7 +317,7 @@ def protocols_are_pure(module: Module) -> Iterator[str]:
     if not module.is_plugin or part_of(module.name) != "protocol":
         return
     own = f"{module.package}.protocol"
-    for each in module.imports():
+    for each in module.imports:
         top = each.name.split(".")[0]
         if top not in sys.stdlib_module_names and not f"{each.name}.".startswith(f"{own}."):
             yield f"{each.line}: the protocol must not import {each.name}"
@@ -315,8 +331,8 @@ def protocol_errors_stay_at_the_edge(module: Module) -> Iterator[str]:
     if not module.is_plugin or part_of(module.name) in {"protocol", "routes"}:
         return
     protocol = f"{module.package}.protocol."
-    names = {each.name.rpartition(".")[2] for each in module.imports() if protocol in each.name}
-    for node in ast.walk(module.tree):
+    names = {each.name.rpartition(".")[2] for each in module.imports if protocol in each.name}
+    for node in module.nodes:
         if isinstance(node, ast.Raise) and node.exc is not None:
             raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
             if ast.unparse(raised).split(".")[0] in names:
@@ -341,7 +357,7 @@ def services_are_for_their_routes(module: Module) -> Iterator[str]:
     """
     if not module.is_core or part_of(module.name) == "files":
         return
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Attribute) and _is_service(node.value):
             yield f"{node.lineno}: {ast.unparse(node)} belongs to a format"
         is_look = isinstance(node, ast.Call) and ast.unparse(node.func) in {"getattr", "hasattr"}
@@ -400,7 +416,7 @@ def no_module_state(module: Module) -> Iterator[str]:
         for alias in node.names
         if (alias.asname or alias.name).isupper()
     }
-    for function in _functions(module.tree):
+    for function in module.functions:
         for node in ast.walk(function):
             if isinstance(node, ast.Global):
                 yield f"{node.lineno}: global {', '.join(node.names)}"
@@ -447,12 +463,6 @@ def _locals(function: Function) -> set[str]:
     }
 
 
-def _functions(tree: ast.AST) -> Iterator[Function]:
-    return (
-        node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    )
-
-
 def sizes(module: Module) -> Iterator[str]:
     """A module is read at one sitting, a function on one screen; nobody reads a list of names."""
     lines = len(module.text.splitlines()) - sum(
@@ -462,7 +472,7 @@ def sizes(module: Module) -> Iterator[str]:
     )
     if lines > MODULE_LINES:
         yield f"1: {lines} lines, at most {MODULE_LINES}"
-    for function in _functions(module.tree):
+    for function in module.functions:
         length = (function.end_lineno or function.lineno) - function.lineno + 1
         if length > FUNCTION_LINES:
             yield f"{function.lineno}: {function.name} has {length} lines, at most {FUNCTION_LINES}"
@@ -489,7 +499,7 @@ def code_lines(module: Module) -> int:
         if each.type not in NO_CODE
         for line in range(each.start[0], each.end[0] + 1)
     }
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         is_alone = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         if is_alone and isinstance(node.value.value, str):
             lines -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))

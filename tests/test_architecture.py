@@ -27,6 +27,9 @@ from tests.architecture import (
     words_of_formats,
 )
 
+# One process parses the source, for all of them.
+pytestmark = pytest.mark.xdist_group(__name__)
+
 PLACES = ("repoman", "repoman_docker", "web", "formats")
 
 
