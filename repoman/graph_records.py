@@ -7,8 +7,7 @@ since the epoch, sizes in bytes.
 import json
 import time
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from repoman.db.models import database_proxy
 
@@ -54,6 +53,12 @@ _COUNT_USES = (
     "SELECT given.value, (SELECT sum(u.assets) FROM blob_repository u "
     "WHERE u.blob_id = given.value) FROM json_each(?) given"
 )
+_FREED = (
+    "SELECT coalesce(sum(size), 0) FROM (SELECT b.size AS size, count(*) AS going, "  # noqa: S608
+    "(SELECT sum(u.assets) FROM blob_repository u WHERE u.blob_id = b.id) AS uses "
+    f"{_GIVEN} asset a ON a.repository_id = ? AND a.path = given.value "
+    "JOIN blob b ON b.id = a.blob_id GROUP BY b.id) WHERE going >= coalesce(uses, 1)"
+)
 # What was told so before, and not stored again since, is left out: so a limit ends.
 _RELEASE_REFERRING = (
     "UPDATE asset SET released_at = max(?1, updated_at), released_by = ?2 WHERE id IN "
@@ -80,8 +85,7 @@ _HOLDERS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class GraphNode:
+class GraphNode(NamedTuple):
     """An asset, as far as it matters for whether it is needed.
 
     Attributes:
@@ -114,7 +118,7 @@ class ContentGraph:
     def nodes(self, paths: Iterable[str]) -> dict[str, GraphNode]:
         """Return what is at these paths."""
         rows = _all(_NODES, (json.dumps(list(paths)), self._repository))
-        return {row[1]: GraphNode(*row) for row in rows}
+        return {each.path: each for each in map(GraphNode._make, rows)}
 
     def scan(
         self, kind: str, after: str, limit: int, kinds: Collection[str] = ()
@@ -130,7 +134,7 @@ class ContentGraph:
         # Both bounds are those of the index: else a window costs all that comes after it.
         to = AFTER_ALL_TEXTS if last is None else last
         rows = _all(sql, (self._repository, kind, after, to, *kinds))
-        return [GraphNode(*row) for row in rows], last
+        return [*map(GraphNode._make, rows)], last
 
     def named_by(
         self, paths: Iterable[str], kinds: Collection[str], limit: int = -1
@@ -218,8 +222,7 @@ def freed_bytes(repository_id: int, paths: Iterable[str]) -> int:
 
     Those are the bytes of which no other asset remains, in any repository.
     """
-    nodes = ContentGraph(repository_id).nodes(paths)
-    return sum(FreedBytes().add(nodes.values()).values())
+    return int(_all(_FREED, (json.dumps([*set(paths)]), repository_id))[0][0])
 
 
 def _marks(values: Collection[str], first: int) -> str:

@@ -6,7 +6,7 @@ from contextlib import closing
 from itertools import islice
 
 from repoman.cleanup import candidate_records as records
-from repoman.graph_records import ContentGraph, FreedBytes
+from repoman.graph_records import freed_bytes
 from repoman.repositories.model import Repository
 
 COMPONENTS_MAX = 10_000  # Components for which the bytes are worked out.
@@ -35,8 +35,7 @@ def freed_by(repository: Repository, components: Sequence[int]) -> int:
         if not found:
             break
         gone |= found
-    graph, sums = ContentGraph(id_), FreedBytes()
-    return sum(sum(sums.add(graph.nodes(each).values()).values()) for each in _batches(gone))
+    return freed_bytes(id_, gone)
 
 
 def _only_from(

@@ -86,7 +86,9 @@ class Selection:
         if not self._rules:
             return
         order = self._rules[0].order
-        kept = [None if each.order == order else self._last_kept(each) for each in self._rules]
+        rules = [
+            (each, None if each.order == order else self._last_kept(each)) for each in self._rules
+        ]
         for package, candidates in groupby(self._read(order), key=attrgetter("package")):
             counts: Counter[tuple[Rule, str]] = Counter()
             for candidate in candidates:
@@ -100,7 +102,7 @@ class Selection:
                     _rank(rule, candidate, counts)
                     if last is None
                     else _compare(rule, candidate, last)
-                    for rule, last in zip(self._rules, kept, strict=True)
+                    for rule, last in rules
                 ]
                 yield self._judgement(candidate, opinions)
 
@@ -140,12 +142,11 @@ class Selection:
         return records.read_candidates(id_, kinds, order, with_assets=self._needs_assets)
 
     def _judgement(self, candidate: Candidate, opinions: list[Opinion]) -> Judgement:
-        chosen_by = next(filter(_is_chosen, opinions), None)
-        if self._protection is not None and chosen_by is not None:
-            why = self._protection(coordinate_of(candidate))
-            if why:
-                return Judgement(candidate, opinions, protection=why)
-        return Judgement(candidate, opinions, chosen_by)
+        for each in opinions:
+            if each.verdict is Verdict.GOES:
+                why = self._protection and self._protection(coordinate_of(candidate))
+                return Judgement(candidate, opinions, None if why else each, why or "")
+        return Judgement(candidate, opinions)
 
     def _owner(self, candidate: Candidate) -> str:
         """Return the name of what a component belongs to, and is left to; empty: to nothing."""
@@ -181,10 +182,6 @@ class Selection:
 def coordinate_of(candidate: Candidate) -> Coordinate:
     """Return the coordinate of a component."""
     return Coordinate(candidate.kind, candidate.name, candidate.version, candidate.namespace)
-
-
-def _is_chosen(opinion: Opinion) -> bool:
-    return opinion.verdict is Verdict.GOES
 
 
 def _find_last_kept(
