@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -23,6 +23,7 @@ from repoman.core import Repoman
 from repoman.errors import Conflict, Invalid, NotFound
 from repoman.server.lock import is_served
 from repoman.tasks.model import Run, RunState, Task
+from repoman.tasks.runner import LEASE_S
 from repoman.tasks.schedule import Schedule, make_schedule, parse_schedule
 from repoman.tasks.service import TaskState
 
@@ -271,11 +272,14 @@ def _find(repoman: Repoman, name: str) -> Task:
     return found[0]
 
 
-def _tell_run(repoman: Repoman, run: Run, *, follow: bool) -> None:
-    """Print the log of a run; with ``follow`` until it has ended, and exit by how it did."""
+def _tell_run(repoman: Repoman, begun: Run, *, follow: bool) -> None:
+    """Print the log of a run; with ``follow`` until it has ended, and exit by how it did.
+
+    Raises:
+        Conflict: as of :func:`_watch`.
+    """
     number, shown = 0, ""
-    while True:
-        run = repoman.tasks.get_run(run.id)
+    for run in _watch(repoman, begun) if follow else [begun]:
         while lines := repoman.tasks.lines(run, number):
             for line in lines:
                 click.echo(f"{render_time(line.at)}  {line.text}")
@@ -284,13 +288,29 @@ def _tell_run(repoman: Repoman, run: Run, *, follow: bool) -> None:
         if follow and progress and progress != shown and not run.is_over:
             click.echo(progress, err=True)
             shown = progress
-        if run.is_over or not follow:
-            break
-        time.sleep(FOLLOW_S)
     if follow:
         click.echo(f"{run.state}: {run.result or 'nothing to do'}")
         if run.state is not RunState.OK:
             click.get_current_context().exit(1)
+
+
+def _watch(repoman: Repoman, run: Run) -> Iterator[Run]:
+    """Yield a run as it is now, again and again until it has ended.
+
+    Raises:
+        Conflict: nobody works on it any more.
+    """
+    since = time.monotonic()
+    while True:
+        before, run = run, repoman.tasks.get_run(run.id)
+        yield run
+        if run.is_over:
+            return
+        if run != before or is_served(repoman.data):
+            since = time.monotonic()
+        elif time.monotonic() - since > LEASE_S:
+            raise Conflict("No server runs the task any more; the next one that starts will.")
+        time.sleep(FOLLOW_S)
 
 
 def _progress_of(run: Run) -> str:

@@ -4,7 +4,14 @@ import json
 import sqlite3
 from contextlib import closing
 
+from click.testing import CliRunner
+
 from benchmarks.purge import fill
+from repoman.cli import cli
+from repoman.cli import task as task_commands
+from repoman.config import Settings
+from repoman.core import Repoman
+from repoman.errors import Conflict
 from tests.clock import wait_until
 
 VERIFY = "Admin - Verify blob stores"
@@ -40,6 +47,17 @@ def test_without_a_server_the_command_does_the_work(server):
     assert done.stdout == "ok: Read 0 blobs; damaged or missing: 0.\n"
     server.cli("task", "delete", "look")
     assert "look" not in server.cli("task", "list").stdout
+
+
+def test_following_ends_when_no_server_works_on_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(task_commands, "LEASE_S", 0)
+    with Repoman(Settings(data=tmp_path)) as repoman:
+        [queued, *_] = repoman.tasks.all()
+        repoman.tasks.run(queued)
+    words = ["task", "show", queued.name, "--follow", "--data", str(tmp_path)]
+    done = CliRunner().invoke(cli, words)
+    assert isinstance(done.exception, Conflict)
+    assert "No server runs the task any more" in str(done.exception)
 
 
 def test_a_task_is_created_changed_and_deleted(server):
