@@ -9,7 +9,6 @@ from repoman.plugin import (
     FILE_FIELD,
     FILES_BY_PACKAGE,
     Access,
-    Action,
     BlobUpload,
     Conflict,
     ConnectorSection,
@@ -50,7 +49,7 @@ from repoman_helm.routes import add_routes
 
 REPOMAN_API = "1.0"  # The version of the API of plugins that this was written for.
 INDEX = Metadata("index.yaml")
-API = "/api/"
+JSON = "application/json"
 
 
 class Helm(FileFormat):
@@ -65,8 +64,11 @@ class Helm(FileFormat):
     rules = replace(FILES_BY_PACKAGE, version_key=semver_key, is_prerelease=is_semver_prerelease)
 
     def target(self, path: str) -> Target | None:
-        if path == INDEX.key:
-            return INDEX
+        match path.split("/"):
+            case [INDEX.key]:
+                return INDEX
+            case ["api", "charts", *chart] if all(chart) and len(chart) <= 2:
+                return replace(INDEX, part="/".join(("charts", *chart)))
         check_path(path or "/")
         found = split_path(path)
         return None if found is None else File(path, *found)
@@ -104,6 +106,8 @@ class Helm(FileFormat):
         return entries.merge(values)
 
     def render(self, metadata: Metadata, value: Index, variant: str, base: str) -> Rendered:
+        if metadata.part:
+            return Rendered(entries.describe(value, *metadata.part.split("/")[1:]), JSON)
         return Rendered(entries.render(value), "application/x-yaml")
 
     def exists(self, path: str, repository: str) -> RepomanError:
@@ -111,9 +115,8 @@ class Helm(FileFormat):
 
     def render_error(self, failure: Failure) -> Response:
         response = render_with_reason(failure)
-        if request.path.startswith(API):
-            response.data = jsonify(error=failure.message).data
-            response.mimetype = "application/json"
+        if request.path.startswith("/api/"):
+            response.data, response.mimetype = jsonify(error=failure.message).data, JSON
         return response
 
     def files_of(self, form: UploadForm) -> Iterable[tuple[File, UploadedFile]]:
@@ -131,10 +134,13 @@ class Helm(FileFormat):
         add_routes(blueprint)
 
     def access(self, request: Request) -> Access:
-        parts = request.path.removeprefix(f"{API}charts/").split("/")
-        if request.method == "DELETE" and request.path.startswith(API) and len(parts) == 2:
-            return Access(frozenset({Action.DELETE}), f"/{path_of(*parts)}", parts[0])
-        return super().access(request)
+        access = super().access(request)
+        match request.path.split("/")[1:]:
+            case ["api", "charts", name, version]:
+                return replace(access, path=f"/{path_of(name, version)}", name=name)
+            case ["api", "charts", *_] if request.method != "POST":
+                return replace(access, path=f"/{INDEX.key}")
+        return access
 
 
 HELM = Helm()

@@ -33,12 +33,10 @@ def upload() -> ResponseReturnValue:
     with receive_file_form("chart", may_be_alone=True) as form:
         chart = read_chart(form.bytes, form.filename or "the archive")
         path = path_of(chart.name, chart.version)
-        file = File(path, chart.name, chart.version)
-        beside = []
-        if (provenance := form.sent_beside("prov")) is not None:
-            signed = File(f"{path}.prov", chart.name, chart.version)
-            beside.append((NewFile(signed, PROVENANCE_TYPE), provenance))
-        form.save(NewFile(file, ARCHIVE_TYPE, {"chart": chart.plain()}), *beside)
+        new = NewFile(File(path, chart.name, chart.version), ARCHIVE_TYPE, {"chart": chart.plain()})
+        signed = NewFile(File(f"{path}.prov", chart.name, chart.version), PROVENANCE_TYPE)
+        provenance = form.sent_beside("prov")
+        form.save(new, *([(signed, provenance)] if provenance else ()))
     return jsonify(saved=True), CREATED
 
 

@@ -11,6 +11,7 @@ from repoman.errors import Unavailable
 from repoman_helm import plugin
 from repoman_helm.plugin import INDEX
 from tests.fakes.scripted import reply
+from tests.functional.rights.stage import Stage
 
 DATA = make_chart("remote", "1.0.0")
 
@@ -123,3 +124,53 @@ def test_an_index_is_merged_once_until_a_member_changes(repoman, client):
     assert service.document(INDEX).value is once.value
     publish(client, "other", "1.0.0")
     assert service.document(INDEX).value is not once.value
+
+
+@pytest.mark.parametrize("repository", ["own", "mirror", "all"])
+def test_charts_are_listed_as_chartmuseum_lists_them(client, repository):
+    for version in ("1.0.0", "1.10.0", "1.9.0"):
+        publish(client, "ours", version)
+    index = client.get(f"/repository/{repository}/index.yaml")
+    api = f"/repository/{repository}/api/charts"
+    charts = client.get(api)
+    assert charts.json == json.loads(index.data)["entries"]
+    assert (charts.mimetype, charts.json != {}) == ("application/json", True)
+    for name, versions in charts.json.items():
+        assert client.get(f"{api}/{name}").json == versions
+        for each in versions:
+            url = f"{api}/{name}/{each['version']}"
+            assert client.get(url).json == each
+            head = client.head(url)
+            assert (head.status_code, head.data) == (200, b"")
+    assert [each["version"] for each in charts.json.get("ours", ())] in (
+        [] if repository == "mirror" else ["1.10.0", "1.9.0", "1.0.0"],
+    )
+    same = client.get(api, headers={"If-None-Match": charts.headers["ETag"]})
+    assert same.status_code == 304
+    for absent in ("none", "none/1.0.0", "ours/9.9.9", "remote/9.9.9"):
+        answer = client.get(f"{api}/{absent}")
+        assert (answer.status_code, bool(answer.json["error"])) == (404, True), absent
+        assert client.head(f"{api}/{absent}").status_code == 404
+
+
+def test_a_group_lists_charts_as_its_index_does(client, repoman):
+    publish(client, "own", "1.0.0")
+    api = "/repository/all/api/charts/own"
+    assert [each["version"] for each in client.get(api).json] == ["1.0.0"]
+    assert client.get(f"{api}/9.0.0").status_code == 404
+
+
+def test_charts_are_listed_to_those_who_may_read_them(client, repoman):
+    """Who may read the index may read all, others the versions whose archives they may read."""
+    for version in ("1.0.0", "2.0.0"):
+        publish(client, "demo", version)
+    api, stage = "/repository/own/api/charts", Stage(repoman)
+    index, archive = (
+        stage.make_user(stage.make_selected("own", f'path == "/{path}"', ("browse", "read")))
+        for path in ("index.yaml", "demo-1.0.0.tgz")
+    )
+    for path in ("", "/demo", "/demo/2.0.0", "/demo/9.0.0"):
+        assert client.get(f"{api}{path}", auth=archive).status_code == 403, path
+    assert client.get(f"{api}/demo/1.0.0", auth=archive).json["version"] == "1.0.0"
+    assert len(client.get(f"{api}/demo", auth=index).json) == 2
+    assert list(client.get(api, auth=index).json) == ["demo"]

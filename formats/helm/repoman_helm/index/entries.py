@@ -9,7 +9,7 @@ from urllib.parse import quote, urljoin
 
 from pydantic import ValidationError
 
-from repoman.plugin import StoredFile, semver_key
+from repoman.plugin import NotFound, StoredFile, semver_key
 from repoman_helm.index.charts import Chart, entry_text
 from repoman_helm.index.yaml_files import parse_yaml
 from repoman_helm.paths import ARCHIVE, path_of, split_path
@@ -93,9 +93,20 @@ def render(index: Index) -> bytes:
 
     Addresses are relative, so they hold wherever it is served.
     """
-    charts = ",".join(f'"{name}":[{_versions(name, index[name])}]' for name in sorted(index))
-    head = f'{{"apiVersion":"v1","generated":"{GENERATED}","entries":{{'
-    return f"{head}{charts}}}}}\n".encode()
+    head = f'{{"apiVersion":"v1","generated":"{GENERATED}","entries":'
+    return b"%b%b}\n" % (head.encode(), describe(index))
+
+
+def describe(index: Index, name: str = "", version: str = "") -> bytes:
+    """Return all charts as JSON, or the versions of one, or a version (NotFound)."""
+    if not name:
+        charts = (f'"{each}":[{_versions(each, index[each])}]' for each in sorted(index))
+        return f"{{{','.join(charts)}}}".encode()
+    found = index.get(name, {})
+    if not (found and version in ("", *found)):
+        raise NotFound(f"There is no chart {name} {version}".rstrip() + ".")
+    text = _versions(name, {version: found[version]} if version else found)
+    return (text if version else f"[{text}]").encode()
 
 
 def _versions(name: str, versions: Mapping[str, Entry]) -> str:
