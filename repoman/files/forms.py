@@ -11,6 +11,7 @@ from repoman.files.format import NewFile
 from repoman.files.service import FileRepository, check_write
 from repoman.http.attachments import OpenDocument, receive_document
 from repoman.http.body import receive_body
+from repoman.http.conditions import precondition_of
 from repoman.http.current import current_environ, current_repository
 from repoman.http.multipart import OpenForm, receive_form
 from repoman.proxy.cached_files import OCTET_STREAM
@@ -57,11 +58,16 @@ class FileUpload:
     def save(self, new: NewFile, *beside: tuple[NewFile, BlobUpload]) -> bool:
         """Store the file with those beside it; return whether it is new.
 
+        A precondition of the request is about the file, as that of a PUT of its path is.
+
         Raises:
             Denied, Unauthenticated: the user may not store it there.
             RepomanError: as of :meth:`repoman.files.service.FileRepository.save`.
         """
-        return self.repository.save((new, self.bytes), *beside, check=check_write)
+        condition = precondition_of(current_environ())
+        return self.repository.save(
+            (new, self.bytes), *beside, check=check_write, condition=condition
+        )
 
     def __enter__(self) -> "FileUpload":
         return self

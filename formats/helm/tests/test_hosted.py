@@ -214,3 +214,11 @@ def test_an_archive_that_is_not_one_whole_chart_is_refused(client, entries, data
     ):
         assert (answer.status_code, problem in answer.text) == (400, True), answer.text
     assert entries() == {}
+
+
+def test_a_chart_is_stored_only_where_its_condition_is_met(client, entries):
+    only_new = {"data": make_chart(), "headers": {"If-None-Match": "*"}}
+    assert client.request("POST", API, **only_new).status_code == 201
+    refused = client.request("POST", API, **only_new)
+    assert (refused.status_code, "If-None-Match" in refused.json["error"]) == (412, True)
+    assert len(entries()["demo"]) == 1

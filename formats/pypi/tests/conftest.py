@@ -61,7 +61,7 @@ class Publisher:
             **options,
         )
 
-    def publish(self, name="demo", version="1.0", data=None, filename="", **fields):
+    def publish(self, name="demo", version="1.0", data=None, filename="", headers=None, **fields):
         """Return the answer to the upload of a wheel; fields are None to leave them out."""
         data = make_wheel(name, version) if data is None else data
         given = {
@@ -75,7 +75,7 @@ class Publisher:
         }
         given = {key: text for key, text in given.items() if text is not None}
         filename = filename or f"{name}-{version}-py3-none-any.whl"
-        return self.post(given, [("content", filename, data)])
+        return self.post(given, [("content", filename, data)], headers=headers)
 
 
 @pytest.fixture

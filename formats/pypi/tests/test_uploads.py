@@ -265,3 +265,13 @@ def test_a_wheel_without_metadata_leaves_nothing(client, publisher, repoman):
     for path in (WHEEL, f"{WHEEL}.metadata", "simple/demo/"):
         assert client.get(f"/repository/py/{path}").status_code == 404
     assert list((repoman.data / "blobs" / "default" / "uploads").iterdir()) == []
+
+
+def test_an_upload_is_stored_only_where_its_condition_is_met(publisher, client):
+    absent, present = {"If-None-Match": "*"}, {"If-Match": "*"}
+    assert publisher.publish(headers=present).status_code == 412
+    assert client.get(f"/repository/py/{WHEEL}").status_code == 404
+    assert publisher.publish(headers=absent).status_code == 200
+    refused = publisher.publish(headers=absent)
+    assert (refused.status_code, "If-None-Match" in refused.text) == (412, True)
+    assert publisher.publish(headers=present).status_code == 200
