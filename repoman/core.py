@@ -89,6 +89,7 @@ from repoman.tasks.builtin import (
     pruning_task,
     purge_task,
     trim_task,
+    version_order_task,
 )
 from repoman.tasks.move_task import MOVE, move_task
 from repoman.tasks.runner import Launch, Runner
@@ -337,6 +338,7 @@ class Repoman:
             temporary_files_task(self.blob_stores),
             sum_check_task(self.database),
             move_task(self.moves),
+            version_order_task(self.database, self.repositories.all),
             pruning_task([self.audit.prune, self.events.prune, self.pulls.prune]),
             *found,
         ]

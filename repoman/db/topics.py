@@ -54,6 +54,7 @@ TOPICS: Mapping[str, str] = {
     "damaged_blob": NONE,
     "blob_verification": NONE,
     "repository_move": NONE,
+    "version_order": NONE,
     "sample": NONE,
     "pull_day": NONE,
     "content_event": NONE,

@@ -5,10 +5,13 @@ from functools import partial
 
 from pydantic import Field
 
+from repoman.catalog.version_order import VersionOrders
 from repoman.cleanup.cleaner import Cleaner
+from repoman.db.database import Database
 from repoman.errors import Unavailable
 from repoman.printable import pluralize
 from repoman.proxy.services import ProxyServices, Trimmed
+from repoman.repositories.model import Repository
 from repoman.repositories.purge import Purge
 from repoman.sections import Section
 from repoman.security.sessions import SessionService
@@ -123,6 +126,21 @@ def cleanup_task(cleaner: Cleaner) -> TaskType:
         is_needed=cleaner.is_needed,
         description="Removes what the cleanup policies of repositories choose.",
         frees=True,
+    )
+
+
+def version_order_task(
+    database: Database, repositories: Callable[[], Iterable[Repository]]
+) -> TaskType:
+    """Return the type of the task that sorts versions again after an upgrade."""
+    orders = VersionOrders(database, repositories)
+    return TaskType(
+        "repository.version-order",
+        "Repair - Sort versions again",
+        orders.run,
+        first=FirstTask("cron */30 * * * * *"),
+        is_needed=orders.is_needed,
+        description="Sorts stored versions as their formats sort them since an upgrade.",
     )
 
 

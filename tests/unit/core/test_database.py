@@ -34,6 +34,7 @@ ALL_MODELS = (*MODELS, *USAGE_MODELS, *SETTINGS_MODELS)
 # The tables of migrations and of SQLite, and those that are used by plain SQL alone.
 NO_MODELS = {"schema_migration", "migration_backfill", "sqlite_schema", "content_event", "follower"}
 NO_MODELS |= {"pull_day", "read_only", "blob_verification", "damaged_blob", "repository_move"}
+NO_MODELS |= {"version_order"}
 
 
 def schema_of(connection, tables):
