@@ -89,6 +89,12 @@ class RunSlot:
         if lock.acquire(timeout=BRIEF_PATIENCE_S):
             self._taken.lock = lock
 
+    def keep(self) -> None:
+        """Go on with the slot, or wait for it if another thread has taken it away meanwhile."""
+        if self._taken.lock is not self._lock:
+            self.release()
+            self.take()
+
     def release(self) -> bool:
         """Let go of the slot; return whether the thread had it."""
         lock, self._taken.lock = self._taken.lock, None

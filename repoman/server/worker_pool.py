@@ -141,8 +141,8 @@ class WorkerPool:
         wakeup = threading.Lock()  # used as a semaphore: locked while there is nothing to do
         wakeup.acquire()
         watch = Watch("worker")
+        RUN_SLOT.take()
         while (work := self._take(wakeup)) is not None:
-            RUN_SLOT.take()
             try:
                 work()
             except BaseException as error:  # noqa: BLE001 - also what a plugin means to exit by
@@ -150,11 +150,12 @@ class WorkerPool:
             else:
                 if watch.failure:
                     watch.note_success()
-            finally:
-                RUN_SLOT.release()
             del work  # or its request, and the password in it, is kept until the next one
+            RUN_SLOT.keep()
+        RUN_SLOT.release()
 
     def _take(self, wakeup: threading.Lock) -> Work | None:
+        """Return the next work, with the slot; None at the end."""
         while True:
             with self._lock:
                 working = self._active - self._waiting
@@ -167,9 +168,11 @@ class WorkerPool:
                     return None
                 self._active -= 1
                 self._idle.append(wakeup)
+            RUN_SLOT.release()
             wakeup.acquire()
             with self._lock:
                 self._is_waking = False
+            RUN_SLOT.take()
 
 
 def _refusal(what: Wait) -> RepomanError:

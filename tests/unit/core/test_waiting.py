@@ -98,6 +98,33 @@ def test_who_has_the_slot_for_too_long_loses_it(slot, begin):
     assert not slot._lock.locked()
 
 
+def test_a_thread_keeps_the_slot_for_more_work(slot):
+    slot.take()
+    slot.keep()
+    assert slot._lock.locked()
+    assert slot.release()
+    assert not slot._lock.locked()
+
+
+def test_who_lost_the_slot_does_not_keep_it(slot, begin):
+    is_over = threading.Event()
+    slot.take()
+    first = slot._lock
+
+    def other():
+        slot.take()
+        assert slot.release()
+        is_over.set()
+
+    begin(other)
+    assert is_over.wait(WAIT_S)
+    slot.keep()
+    assert slot._lock is not first
+    assert slot._lock.locked()
+    assert not first.locked()
+    assert slot.release()
+
+
 def test_a_loop_goes_on_without_the_slot(slot, begin):
     is_over = threading.Event()
     slot.take()
