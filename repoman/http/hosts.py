@@ -153,8 +153,8 @@ class Forwarded:
             environ["REMOTE_ADDR"] = self._client(environ)
             _tidy(environ)
             return self._fixed(environ, start_response)
-        sent = [key for key in environ if key.startswith(PREFIX)]
-        if sent:
+        if PREFIX in " ".join(environ):  # faster than a look at each of them
+            sent = [key for key in environ if key.startswith(PREFIX)]
             self._sightings.note(address, is_trusted=False, has_scheme=SCHEME in sent)
             for key in sent:
                 del environ[key]

@@ -301,9 +301,11 @@ def empty(status: int, headers: dict[str, str]) -> Response:
 class _Empty(Response):
     """A response without a body, and so without a type."""
 
-    default_mimetype = None
-
     def __init__(self, status: int, headers: dict[str, str]) -> None:
-        made = Headers()
-        made._list.extend(headers.items())  # as it would, in two calls for each of them
-        super().__init__(status=status, headers=made)
+        """Set what Werkzeug's own would, which looks for a type and adds header by header."""
+        self.headers = Headers()
+        self.headers._list.extend(headers.items())
+        self.status_code = status
+        self.direct_passthrough = False
+        self._on_close = []
+        self.response = []
