@@ -1,19 +1,27 @@
 """The rows of the audit log."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from peewee import fn
 
-from repoman.db.models import AuditRecord
-from repoman.db.sqlite import batches
+from repoman.db.models import AuditRecord, database_proxy
 from repoman.errors import Invalid
+
+# Each push and each login writes one, and the query builder takes five times as long.
+_INSERT = (
+    'INSERT INTO "audit" (at, domain, type, actor, realm, address, connector, repository, target, '
+    "is_success, attributes) VALUES (:at, :domain, :type, :actor, :realm, :address, :connector, "
+    ":repository, :target, :is_success, json(:attributes))"
+)
 
 
 def insert_events(rows: Iterable[dict[str, Any]]) -> None:
     """Store events; within a transaction."""
-    for batch in batches(rows):
-        AuditRecord.insert_many(batch).execute()
+    for row in rows:
+        values = {**row, "attributes": json.dumps(row["attributes"])}
+        database_proxy.obj.execute_sql(_INSERT, values)
 
 
 def find_newest() -> float | None:
