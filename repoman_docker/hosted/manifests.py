@@ -143,6 +143,15 @@ class HostedManifests:
         subject = None if manifest.subject is None else manifest.subject.digest
         return StoredManifest(digest, subject)
 
+    def list_missing(self, name: str, manifest: Manifest) -> list[Digest]:
+        """Return the blobs for want of which the manifest could not be pushed now."""
+        blobs = {blob_path(name, each.digest): each.digest for each in manifest.required_blobs()}
+        found = {blobs[path]: each for path, each in self._content.existing(blobs).items()}
+        lost = [each for each, asset in found.items() if not self._content.has_bytes(asset)]
+        if self._sparse and _is_sparse(manifest, found):
+            return lost
+        return [*lost, *(each for each in blobs.values() if each not in found)]
+
     def delete(
         self, name: str, reference: Digest | Tag, check_tag: CheckDelete | None = None
     ) -> None:

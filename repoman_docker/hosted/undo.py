@@ -16,7 +16,7 @@ from repoman_docker.hosted.manifests import HostedManifests
 from repoman_docker.hosted.policy import DeploymentPolicy
 from repoman_docker.hosted.reachability import DAY_S
 from repoman_docker.hosted.trash import TRASHED_MANIFEST, Trash
-from repoman_docker.layout import MANIFEST, TAG, blob_path, manifest_path, tag_path
+from repoman_docker.layout import MANIFEST, TAG, manifest_path, tag_path
 from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.manifest import Manifest, read_manifest
 from repoman_docker.protocol.reference import ALGORITHMS, Digest, Tag
@@ -161,9 +161,12 @@ class HostedUndo:
             manifest = self._read(asset)
         except (RegistryFailure, NotFound) as error:
             return str(error)
-        blobs = {blob_path(change.name, each.digest) for each in manifest.required_blobs()}
-        missing = len(blobs) - len(self._content.existing(blobs))
-        return "" if not missing else f"{missing} of its {len(blobs)} layers and configs are gone."
+        missing = self._manifests.list_missing(change.name, manifest)
+        if not missing:
+            return ""
+        return (
+            f"{len(missing)} of its {len(manifest.required_blobs())} layers and configs are gone."
+        )
 
     def _read(self, asset: Asset) -> Manifest:
         with registry_failures():

@@ -228,6 +228,30 @@ def test_what_cannot_come_back_says_why(stage, hosted, registry):
             plan_restoration(see(stage, hosted), past)
 
 
+def test_an_image_that_lacks_layers_comes_back_where_that_is_allowed(stage):
+    hosted = stage.make_repository(docker__sparse=True)
+    registry = stage.mounted(hosted)
+    image = built(tar_of("a"), tar_of("b"))
+    for blob in image.blobs[1:]:
+        registry.push_blob("app", blob)
+    registry.push_manifest("app", "1", image.manifest)
+    delete_references(see(stage, hosted), "app", ["1"])
+    [change] = restore_tags(see(stage, hosted), Past("app", "1")).changes
+    assert change.refusal == ""
+    assert registry.get("app/manifests/1").body == image.manifest
+
+
+def test_a_plan_counts_layers_that_lost_their_bytes(stage, hosted, registry):
+    image = built(tar_of("a"), tar_of("b"))
+    registry.push("app", "1", image)
+    registry.delete("app/manifests/1")
+    digest = digest_of(image.blobs[0]).removeprefix("sha256:")
+    (stage.repoman.data / "blobs/default/sha256" / digest[:2] / digest).unlink()
+    plan = plan_restoration(see(stage, hosted), Past("app", "1"))
+    assert [each.refusal for each in plan.changes] == ["1 of its 3 layers and configs are gone."]
+    assert restore_tags(see(stage, hosted), Past("app", "1")) == plan
+
+
 def test_the_trash_keeps_layers_until_the_days_are_over(stage, hosted, registry):
     image = make_image()
     registry.push("app", "1", image)
