@@ -146,9 +146,7 @@ class ProxyManifests:
         if path in self._site.cache.negative:
             raise NotFound("It was not found there recently.")
         if (seen := self._tags.find_seen(image, tag)) is not None:
-            with suppress(
-                NotFound
-            ):  # it has moved since, and its previous manifest no longer exists
+            with suppress(NotFound, WrongManifest):  # it has moved since, or GET has another one
                 return finish(image, seen)
         try:
             seen = self._site.cache.once(

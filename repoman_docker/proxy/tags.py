@@ -103,6 +103,8 @@ class TagStore:
             with self._content.transaction(blob):
                 self._save(manifest)
                 for each, at in tags.items():
+                    if each != tag and self._is_newer(image, each, at):
+                        continue
                     new = new_tag(
                         image, each, digest, media_type, blob, manifest.transfer_size, labels
                     )
@@ -145,6 +147,11 @@ class TagStore:
     def delete(self, asset: Asset) -> None:
         """Remove a tag; the manifest stays by its digest."""
         self._site.cache.keep(asset.path, lambda: self._content.delete_assets([asset.path]))
+
+    def _is_newer(self, image: str, tag: Tag, at: float) -> bool:
+        """Return whether the remote was asked about a stored tag after it was seen at a time."""
+        stored = self._content.find_asset(tag_path(image, tag))
+        return stored is not None and (stored.checked_at or 0.0) > at
 
     def _rewrite(self, new: NewAsset) -> Asset:
         """Store a tag that has just been revalidated, if possible."""

@@ -260,6 +260,16 @@ def test_a_digest_that_a_tag_no_longer_has_is_not_remembered(proxy, upstream, se
     assert proxy.get(old).body == seen.manifest
 
 
+def test_a_tag_that_was_asked_for_by_head_is_fetched_by_the_tag_if_its_digest_is_wrong(
+    proxy, upstream
+):
+    image = make_image()
+    upstream.put(NAME, "1", image)
+    assert proxy.head(TAG).status == 200
+    upstream.manifests[NAME, image.digest] = make_image().manifest
+    assert proxy.get(TAG).body == image.manifest
+
+
 def test_a_digest_that_was_not_found_is_asked_for_once_a_tag_has_it(proxy, upstream):
     image = make_image()
     assert proxy.get(f"{NAME}/manifests/{image.digest}").status == 404
@@ -308,6 +318,20 @@ def test_a_tag_that_moved_lately_stays_where_it_was(make_proxy, upstream, clock)
     assert proxy.get(TAG).body == old.manifest
     clock.jump(2 * HOUR)
     assert proxy.get(TAG).body == good.manifest
+
+
+def test_a_former_digest_does_not_take_a_tag_back(make_proxy, upstream, clock):
+    proxy = make_proxy(upstream.url, proxy__minimum_age=48, proxy__metadata_max_age=60)
+    old, new = make_image(), make_image()
+    upstream.put(NAME, "1", old)
+    assert proxy.head(TAG).status == 200
+    for tag in ("1", "2"):
+        upstream.put(NAME, tag, new)
+    assert proxy.get(f"{NAME}/manifests/2").body == new.manifest
+    clock.jump(2 * HOUR)
+    assert proxy.get(TAG).body == new.manifest
+    assert proxy.get(f"{NAME}/manifests/{old.digest}").body == old.manifest
+    assert proxy.get(TAG).body == new.manifest
 
 
 def test_a_tag_that_moved_and_came_back_has_not_moved(make_proxy, upstream, clock):
