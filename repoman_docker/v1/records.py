@@ -163,7 +163,7 @@ def chains_with(content: ContentStore, image: str, kind: str, after: str = "") -
 
 
 def chain_paths(content: ContentStore, name: str, digest: Digest) -> list[str]:
-    """Return what is deleted with a manifest: its chain, and images of no other chain."""
+    """Return what is deleted with a manifest: its chain, and images of no other chain or push."""
     path = v1_chain_path(name, digest)
     asset = content.find_asset(path)
     if asset is None:
@@ -175,4 +175,6 @@ def chain_paths(content: ContentStore, name: str, digest: Digest) -> list[str]:
 
 
 def _is_shared(content: ContentStore, image: str) -> bool:
-    return len(content.referring(image, V1_CHAIN, limit=2)) > 1
+    # A client that has begun a push was told that it need not send the image.
+    is_pushed = bool(content.referring(image, V1_PUSH, limit=1))
+    return is_pushed or len(content.referring(image, V1_CHAIN, limit=2)) > 1

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from repoman.testing import ADMIN, HttpClient
+from tests.functional.docker.driver import Registry
 from tests.functional.docker.images import digest_of
 from tests.functional.docker.wires import InProcess
 from tests.functional.docker_v1.driver import Engine, Failures, Mistake, V1Image, make_chain
@@ -150,3 +151,25 @@ def test_a_push_has_a_limit_of_images(lab):
     answer = lab.engine().put("repositories/team/app/", listed, is_first=True)
     assert answer.status == 400
     assert "Push fewer tags" in answer.json()["error"]
+
+
+def delete_by_v1(lab, name, tag):
+    answer = lab.engine().send("DELETE", f"repositories/{name}/tags", is_first=True)
+    assert answer.status == 200
+
+
+def delete_by_digest(lab, name, tag):
+    registry = Registry(lab.engine().wire, "", ADMIN)
+    digest = registry.head(f"{name}/manifests/{tag}").headers["Docker-Content-Digest"]
+    assert registry.delete(f"{name}/manifests/{digest}").status == 202
+
+
+@pytest.mark.parametrize("delete", [delete_by_v1, delete_by_digest])
+def test_images_that_an_open_push_names_stay_when_their_manifest_goes(lab, delete):
+    engine, chain = lab.engine(), make_chain()
+    engine.push("team/app", "1", chain)
+    engine.push("team/app", "2", chain, mistake=Mistake.DIES_BEFORE_TAG)
+    delete(lab, "team/app", "1")
+    assert lab.stored()["v1-chain"] == []
+    assert engine.put("repositories/team/app/tags/2", chain[-1].id).status == 200
+    assert engine.pull("team/app", "2") == chain
