@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, BinaryIO
@@ -347,8 +348,8 @@ def _short(validator: str | None) -> str | None:
 
 
 def _seconds(date: str | None) -> float | None:
-    """Return a date of HTTP in seconds since the epoch."""
+    """Return a date of HTTP in seconds since the epoch; None if no header can tell it again."""
     if date is not None:
         with suppress(ValueError, TypeError, OverflowError):
-            return parsedate_to_datetime(date).timestamp()
+            return parsedate_to_datetime(date).astimezone(UTC).timestamp()
     return None

@@ -148,6 +148,14 @@ def test_a_date_is_a_validator_too(get, server, clock, remote):
     assert validators(server) == (None, date)
 
 
+def test_a_date_that_no_header_can_tell_is_left_out(get, remote):
+    remote.headers = {"Last_Modified": "Fri, 31 Dec 9999 23:59:59 -1200"}  # 10000, in UTC
+    for expected in ("MISS", "HIT"):
+        answer = get()
+        assert (answer.status_code, answer.data, source(answer)) == (200, DATA, expected)
+        assert "Last-Modified" not in answer.headers
+
+
 def test_what_has_changed_takes_the_place_of_the_copy(get, server, clock, remote):
     get()
     clock.jump(2 * DAY_S)
