@@ -66,6 +66,10 @@ def test_an_old_token_is_no_obstacle_to_a_login(publisher):
     assert log_in(publisher, headers=headers).status_code == 201
 
 
+def test_a_password_that_is_no_text_is_refused(publisher):
+    assert log_in(publisher, password="half a character: \ud800").status_code == 400
+
+
 @pytest.mark.parametrize("name", ["amy", "nobody"])
 def test_a_wrong_password_gets_none(publisher, name):
     answer = log_in(publisher, name, "wrong")

@@ -251,6 +251,14 @@ def test_a_version_is_deprecated_and_no_more(publisher):
     assert "deprecated" not in publisher.document()["versions"]["1.0.0"]
 
 
+@pytest.mark.parametrize("version", [["1.0.0"], {}, 1, None])
+def test_a_tag_that_has_no_version_is_refused(publisher, version):
+    publisher.publish()
+    refused = publisher.send("demo", {"dist-tags": {"latest": "1.0.0", "next": version}})
+    assert (refused.status_code, "dist-tags" in refused.json["error"]) == (400, True)
+    assert publisher.document()["dist-tags"] == {"latest": "1.0.0"}
+
+
 def test_a_star_changes_nothing_else(publisher):
     publisher.publish()
     publisher.send("demo", {"_id": "demo", "users": {"admin": True, "amy": False}})

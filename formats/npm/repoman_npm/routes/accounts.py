@@ -66,6 +66,7 @@ def credentials_of(request: Request) -> Credentials:
     try:
         given = json.loads(read_body(current_environ(), LOGIN_MAX_BYTES))
         name, password = given["name"], given["password"]
+        f"{name}{password}".encode()  # JSON can spell halves of characters, which are no text.
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Invalid("A login is a JSON object with name and password.") from error
     if not (found and found[1] == name and isinstance(password, str) and name and password):

@@ -154,14 +154,12 @@ def _publish(
         raise Invalid(
             f"name: {name!r} is no name for a new package: use small letters, and no dash in front."
         )
-    versions, tags = _mapping(document, "versions"), _mapping(document, "dist-tags")
+    versions, tags = _mapping(document, "versions"), _tags(document)
     if len(versions) != 1 or len(files) != 1:
         raise Invalid("A publish has exactly one version with one tarball.")
     (version,), (tarball,) = versions, files.values()
     if not is_version(version) or _mapping(versions, version).get("version", version) != version:
         raise Invalid(f"versions: {version[:80]!r} is no version, or not that of its package.json.")
-    if not all(map(is_tag, tags)):
-        raise Invalid("dist-tags: a tag must not look like a version.")
     limits = hosted.config.section("npm", PublishingSection)
     manifest = _checked(name, version, versions[version], tarball)
     if len(json.dumps(manifest)) > limits.manifest_limit:
@@ -239,11 +237,11 @@ def _edit(name: str, document: Mapping[str, Any], known: str) -> ChangePackage:
 
     With the revision that it had, versions that it lacks go.
     """
-    tags, users = _mapping(document, "dist-tags"), _mapping(document, "users")
+    tags, users = _tags(document), _mapping(document, "users")
     versions = _mapping(document, "versions")
     texts = {key: str(_mapping(versions, key).get("deprecated") or "") for key in versions}
-    if not all(map(is_tag, tags)) or any(len(each) > TEXT_MAX_CHARS for each in texts.values()):
-        raise Invalid("A tag looks like a version, or a text is too long.")
+    if any(len(each) > TEXT_MAX_CHARS for each in texts.values()):
+        raise Invalid(f"deprecated: a text has more than {TEXT_MAX_CHARS} characters.")
 
     def change(package: Package) -> Change:
         if not package.files:
@@ -339,6 +337,13 @@ def _check_may_delete(name: str) -> None:
 def _check_revision(package: Package, known: str) -> None:
     if known and known != revision(package):
         raise Conflict(f"{package.name} has changed meanwhile. Try again.")
+
+
+def _tags(document: Mapping[str, Any]) -> Mapping[str, str]:
+    tags = _mapping(document, "dist-tags")
+    if not all(is_tag(key) and isinstance(each, str) for key, each in tags.items()):
+        raise Invalid("dist-tags: a tag must not look like a version, but name one.")
+    return tags
 
 
 def _mapping(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
