@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from functools import partial
 
 from repoman.content import Asset, ContentStore
@@ -43,10 +44,9 @@ class GeneratedDocuments:
     def get(self, metadata: Metadata) -> Document:
         """Return a document (NotFound: there is no such package)."""
         key, make = metadata.key, partial(self._make, metadata)
-        if not self._made.holds(key):
-            with self._locks.hold(key):  # Of many who ask at once, one makes it.
-                self._made.get(key, make)
-        value, tag = self._made.get(key, make)
+        is_made = self._made.holds(key)
+        with nullcontext() if is_made else self._locks.hold(key):
+            value, tag = self._made.get(key, make)  # Of many who ask at once, one makes it.
         return Document(lambda: value, tag, is_cacheable=True)
 
     def has(self, package: str) -> bool:

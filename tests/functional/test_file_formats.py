@@ -8,6 +8,7 @@ from threading import Lock
 
 import pytest
 
+from repoman.caching import BUDGET
 from repoman.plugin import (
     UPLOAD_TO_DIRECTORY,
     Fetch,
@@ -210,6 +211,14 @@ def test_a_document_that_many_ask_for_at_once_is_made_once(
     assert len(bodies) == 1
     assert (notes.calls["rendered"], notes.calls["found"]) == (1, 50)
     assert notes.calls["generated"] == (0 if repository == "mirror" else 1)
+
+
+def test_a_document_that_no_memory_holds_is_made_once_for_each_request(client, notes, monkeypatch):
+    monkeypatch.setattr(BUDGET, "size", 0)
+    assert client.put("/repository/own/demo/file", data=b"data").status_code == 201
+    for count in (1, 2):
+        assert client.get("/repository/own/index").data == b"made"
+        assert notes.calls["generated"] == count
 
 
 def test_a_document_elsewhere_is_asked_for_without_the_login(create, client, notes, server):
