@@ -221,8 +221,11 @@ class _Inflated:
         while rest := self.read(CHUNK_BYTES):
             if rest.strip(b"\0"):
                 raise ValueError("it has bytes behind its end")
-        if (self._inflater.unused_data + self._file.read(CHUNK_BYTES)).strip(b"\0"):
-            raise ValueError("it has bytes behind its end")
+        rest = self._inflater.unused_data
+        while rest := rest + self._file.read(CHUNK_BYTES):
+            if rest.strip(b"\0"):
+                raise ValueError("it has bytes behind its end")
+            rest = b""
 
     def read(self, size: int) -> bytes:
         """Return so many bytes; fewer at the end.
