@@ -4,14 +4,13 @@ The members of a group exist, have its format, and never contain it.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from repoman.blob_records import find_store
 from repoman.blobs.manager import BlobStoreManager
 from repoman.errors import Conflict, Invalid
 from repoman.patterns import check_pattern
-from repoman.repositories import repository_records as records
 from repoman.repositories.builder import storage_of
 from repoman.repositories.model import RepositoryType
 from repoman.repositories.proxy_sections import HttpClientSection, ProxySection
@@ -68,10 +67,16 @@ def _is_deleted(stores: BlobStoreManager, store: str) -> bool:
     return found is None or found.is_deleted
 
 
-def check_names(row: Row, sections: Mapping[str, Section], given: Collection[str]) -> None:
+def check_names(
+    row: Row,
+    sections: Mapping[str, Section],
+    given: Collection[str],
+    list_rows: Callable[[], Iterable[Row]],
+) -> None:
     """Return if what the settings of a repository name is there, and may be named (Invalid).
 
     ``given`` are the names of the sections that were given; others may have names that are gone.
+    ``list_rows`` returns all repositories.
     """
     for name in given:
         sections[name].check_names()
@@ -80,7 +85,7 @@ def check_names(row: Row, sections: Mapping[str, Section], given: Collection[str
     if isinstance(cleanup, CleanupSection) and "cleanup" in given:
         cleanup.check_policies(row.format)
     if isinstance(group, GroupSection):
-        check_group(row.name, row.format, group, records.list_rows(), is_new="group" in given)
+        check_group(row.name, row.format, group, list_rows(), is_new="group" in given)
 
 
 def check_group(

@@ -222,7 +222,7 @@ class RepositoryManager:
             if records.find_row(name) is not None:
                 raise Conflict(f"name: a repository named {name!r} already exists.", field="name")
             check_ports(name, sections, self._server)
-            check_names(row, sections, sections)
+            check_names(row, sections, sections, self._list_rows)
             row_id = records.insert_row(row)
             self._take_ports(row_id, sections)
             self._database.note_change("repository.create", name, recipe=recipe_name)
@@ -258,7 +258,7 @@ class RepositoryManager:
             check(sections)
             check_blob_store(self._blob_stores, sections, row)
             check_ports(row.name, sections, self._server)
-            check_names(row, sections, settings)
+            check_names(row, sections, settings, self._list_rows)
             probe_ports(sections, self._server)
             online = row.is_online if is_online is None else is_online
             keys = changed_keys(recipe, old, sections)
@@ -406,7 +406,7 @@ class RepositoryManager:
             row = self._get_row(name)
             if leaves_groups:
                 self._leave_groups(row.name)
-            check_not_member(row.name, records.list_rows())
+            check_not_member(row.name, self._list_rows())
             self._bury(row)
             for forget in self._forgetters:
                 forget(row.name)
@@ -417,7 +417,7 @@ class RepositoryManager:
     # Inside -----------------------------------------------------------------------------------
 
     def _leave_groups(self, name: str) -> None:
-        for row in records.list_rows():
+        for row in self._list_rows():
             changed = without_member(row, name)
             if changed is not row:
                 records.update_row(changed)
@@ -461,9 +461,13 @@ class RepositoryManager:
         opened: dict[str, dict[str, Any]] = self._database.keyring.unseal(row.settings)
         return opened
 
+    def _list_rows(self) -> list[Row]:
+        """Return what is stored now, which is mostly what was stored at the last look."""
+        return records.list_rows(self._snapshot.rows.values())
+
     def _take_snapshot(self, revision: int) -> _Snapshot:
         old = self._snapshot
-        rows = {row.name.lower(): row for row in records.list_rows()}
+        rows = {row.name.lower(): row for row in self._list_rows()}
         rules = {rule.name.lower(): rule for rule in list_rules()}
         repositories = {}
         for key, row in rows.items():

@@ -1,8 +1,9 @@
 """The rows of repositories and connectors; values in, values out."""
 
+import json
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from peewee import fn
@@ -24,6 +25,10 @@ FOLLOWED = "connectors"  # The revision of the repositories that the states of c
 # The tables of content, in an order in which no row goes with another one.
 CONTENT = ("reference", "asset", "component")
 
+_ROWS = (
+    'SELECT "id", "name", "format", "type", "is_online", "settings" FROM "repository" '
+    'WHERE "deleted_at" IS NULL ORDER BY "key"'
+)
 _IS_ALIVE = RepositoryRecord.deleted_at.is_null()
 _COUNT = 'SELECT count(*) FROM "{0}" WHERE repository_id = ?'
 _DELETE = 'DELETE FROM "{0}" WHERE id IN (SELECT id FROM "{0}" WHERE repository_id = ? LIMIT ?)'
@@ -31,7 +36,11 @@ _DELETE = 'DELETE FROM "{0}" WHERE id IN (SELECT id FROM "{0}" WHERE repository_
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A repository as it is stored: its settings are not validated yet."""
+    """A repository as it is stored: its settings are not validated yet.
+
+    Attributes:
+        stored: the text of the settings in the database, where they were read with others.
+    """
 
     id: int
     name: str
@@ -39,6 +48,7 @@ class Row:
     type: str
     is_online: bool
     settings: dict[str, dict[str, Any]]
+    stored: str = field(default="", repr=False, compare=False)
 
     @property
     def blob_store(self) -> str:
@@ -61,10 +71,24 @@ class Row:
         return replace(self, settings={**self.settings, section: changed})
 
 
-def list_rows() -> list[Row]:
-    """Return all repositories by name."""
-    query = RepositoryRecord.select().where(_IS_ALIVE).order_by(RepositoryRecord.key)
-    return [_row(record) for record in query]
+def list_rows(known: Iterable[Row] = ()) -> list[Row]:
+    """Return all repositories by name.
+
+    Settings that are those of a row in ``known`` are taken from there, without parsing.
+    """
+    parsed = {row.id: row for row in known}
+    found = database_proxy.execute_sql(_ROWS)
+    return [_row_of(parsed.get(id_), id_, *values) for id_, *values in found]
+
+
+def _row_of(
+    known: Row | None, id_: int, name: str, format_: str, type_: str, is_online: int, stored: str
+) -> Row:
+    if known is not None and known.stored == stored:
+        settings = known.settings
+    else:
+        settings = json.loads(stored)
+    return Row(id_, name, format_, type_, bool(is_online), settings, stored)
 
 
 def find_row(name: str) -> Row | None:
