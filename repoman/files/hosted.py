@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from repoman.blobs.store import StoredBlob
 from repoman.blobs.upload import BlobUpload, store_bytes
-from repoman.content import ContentStore, NewAsset
+from repoman.content import Asset, ContentStore, NewAsset
 from repoman.errors import Invalid, NotFound, ReadOnly
 from repoman.events.event import AuditEntry, Coordinate
 from repoman.files.format import (
@@ -105,35 +105,41 @@ class HostedFiles:
         change: ChangePackage | None = None,
     ) -> bool:
         """Store uploaded bytes as files, and change their package with it."""
-        for new, _ in files:
-            self._check_new(new.file, check)
+        free = {new.file.path: self._check_new(new.file, check) for new, _ in files}
         changes = [(files[0][0].file.package, change)] if change else []
-        return self._save(files, check, changes, condition)
+        return self._save(files, free, check, changes, condition)
 
     def _save(
         self,
         files: Sequence[tuple[NewFile, BlobUpload]],
+        free: dict[str, bool],
         check: CheckFile,
         changes: Sequence[tuple[str, ChangePackage]],
         condition: Precondition = NO_PRECONDITION,
     ) -> bool:
-        """Store files with what is derived of them, and change packages, in one transaction."""
+        """Store files with what is derived of them, and change packages, in one transaction.
+
+        ``free`` says of each path whether nothing was there when the client was found to be
+        allowed to store it.
+        """
         with ExitStack() as stack:
             derived = [each for sent in files for each in self._derive(*sent, stack)]
-            for new, _ in derived:
-                self._check_new(new.file, check)
+            free |= {new.file.path: self._check_new(new.file, check) for new, _ in derived}
             committed = self._commit([*files, *derived])
             state = self._no_bytes() if changes else None
             stored = (*(each.asset.blob for each in committed), *filter(None, (state,)))
             with self._content.transaction(*stored):
-                for each in committed:  # Again, since another client may have been faster.
-                    check(each.file, self._is_free(each.file, each.restored))
-                self._check_condition(condition, committed[0].file, committed[0].restored)
-                first, *_ = [self._store(each) for each in committed]
+                there = [self._find(each.file, each.restored) for each in committed]
+                for each, found in zip(committed, there, strict=True):
+                    if free[each.file.path] != (found is None):  # Another client was faster.
+                        check(each.file, found is None)
+                _check_condition(condition, there[0])
+                for each, found in zip(committed, there, strict=True):
+                    self._store(each, found)
                 self._remove_outdated(committed, check)
                 for package, change in changes:
                     self._change(package, change, cast("StoredBlob", state))
-        return first
+        return there[0] is None
 
     def _derive(
         self, new: NewFile, content: BlobUpload, stack: ExitStack
@@ -218,7 +224,7 @@ class HostedFiles:
         no_bytes = self._bytes_of_kept_names([file.path])
         with self._content.transaction(*filter(None, (no_bytes,))):
             if self._content.existing([file.path]):
-                self._check_condition(condition, file)
+                _check_condition(condition, self._find(file))
             self._delete([file.path], no_bytes)
 
     def delete_component(self, component: Coordinate) -> None:
@@ -271,13 +277,13 @@ class HostedFiles:
             check(f"/{file.path}", is_free)
 
         self._refuse_if_read_only()
-        sent = list(self._format.files_of(form))
+        sent, free = list(self._format.files_of(form)), {}
         for file, _ in sent:
-            self._check_new(file, check_file)
+            free[file.path] = self._check_new(file, check_file)
             self._check_early(file)
         files = [(self._inspect(file, each), each.bytes) for file, each in sent]
         changes = [(file.package, self._format.uploaded(file, self.config)) for file, _ in sent]
-        self._save(files, check_file, [(name, change) for name, change in changes if change])
+        self._save(files, free, check_file, [(name, change) for name, change in changes if change])
         return [file.path for file, _ in sent]
 
     def _inspect(self, file: File, sent: UploadedFile) -> NewFile:
@@ -289,10 +295,12 @@ class HostedFiles:
     def _unknown(self, path: str) -> NotFound:
         return NotFound(f"There is no file {path!r} in the repository {self._name!r}.")
 
-    def _check_new(self, file: File, check: CheckFile) -> None:
-        """Return if a client may store a file."""
+    def _check_new(self, file: File, check: CheckFile) -> bool:
+        """Return whether nothing is at the path of a file, if a client may store it."""
         self._check_allowed(file)
-        check(file, self._is_free(file))
+        is_free = self._find(file) is None
+        check(file, is_free)
+        return is_free
 
     def _check_allowed(self, file: File) -> None:
         check_free(file.path)
@@ -302,7 +310,7 @@ class HostedFiles:
     def _check_early(self, file: File) -> None:
         """Return if the policy takes a file, as far as its path tells."""
         if self._format.refuses_early:
-            self._check_write(file)
+            self._check_write(file, self._find(file))
 
     def _commit(self, files: Sequence[tuple[NewFile, BlobUpload]]) -> list[_Committed]:
         """Make uploaded bytes durable; that alone restores equal ones that a path has lost."""
@@ -322,41 +330,30 @@ class HostedFiles:
         asset = self._content.find_asset(path)
         return "" if asset is None or self._content.has_bytes(asset) else asset.digest
 
-    def _store(self, new: _Committed) -> bool:
-        """Store a file in the transaction of the caller; return whether there was none."""
+    def _store(self, new: _Committed, there: Asset | None) -> None:
+        """Store a file in the transaction of the caller, in place of what is there."""
         asset = new.asset
-        is_new = self._check_write(new.file, asset.blob.digest, new.restored)
-        if is_new and asset.component is not None:
+        self._check_write(new.file, there, asset.blob.digest)
+        if there is None and asset.component is not None:
             self._check_twins(new.file.path, asset.component)
-        known = self._content.find_asset(asset.path)
-        if is_new or known is None or known.digest != asset.blob.digest:
+        if there is None or there.digest != asset.blob.digest:
             self._content.save_asset(asset)
-        return is_new
 
-    def _check_write(self, file: File, digest: str = "", restored: str = "") -> bool:
-        """Return whether the path is free; raise if the policy forbids these bytes at it."""
+    def _check_write(self, file: File, there: Asset | None, digest: str = "") -> None:
+        """Return if the policy allows these bytes at a path, in place of what is there."""
         self._refuse_if_read_only()
-        is_free = self._is_free(file, restored)
-        if is_free or self._policy is not WritePolicy.ALLOW_ONCE:
-            return is_free
-        known = self._content.find_asset(file.path)
-        is_same = self._format.accepts_same and known is not None and known.digest == digest
+        if there is None or self._policy is not WritePolicy.ALLOW_ONCE:
+            return
+        is_same = self._format.accepts_same and there.digest == digest
         if self._format.is_final(file) and not is_same:
             raise self._format.exists(file.path, self._name)
-        return is_free
 
-    def _check_condition(self, condition: Precondition, file: File, restored: str = "") -> None:
-        """Return if what is at a path meets a condition (PreconditionFailed)."""
-        asset = None if self._is_free(file, restored) else self._content.find_asset(file.path)
-        if asset is None:
-            condition.check("", None)
-        else:
-            condition.check(asset.digest, asset.updated_at)
-
-    def _is_free(self, file: File, restored: str = "") -> bool:
-        """Return whether nothing is at a path, or only what has just been ``restored``."""
+    def _find(self, file: File, restored: str = "") -> Asset | None:
+        """Return what is at a path; None: nothing, or what has lost its bytes or just got them."""
         asset = self._content.find_asset(file.path)
-        return asset is None or asset.digest == restored or not self._content.has_bytes(asset)
+        if asset is None or asset.digest == restored or not self._content.has_bytes(asset):
+            return None
+        return asset
 
     def _check_twins(self, path: str, component: Coordinate) -> None:
         """Return if no file of the same version differs from this one in its spelling only."""
@@ -370,6 +367,14 @@ class HostedFiles:
     def _refuse_if_read_only(self) -> None:
         if self._policy is WritePolicy.DENY:
             raise ReadOnly(f"The repository {self._name!r} is read-only (deployment policy: deny).")
+
+
+def _check_condition(condition: Precondition, there: Asset | None) -> None:
+    """Return if what is at a path meets a condition (PreconditionFailed)."""
+    if there is None:
+        condition.check("", None)
+    else:
+        condition.check(there.digest, there.updated_at)
 
 
 def new_asset(
