@@ -6,6 +6,7 @@ file is unchanged. A cached file is served while the remote fails.
 """
 
 import logging
+import mimetypes
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -14,6 +15,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 from repoman.blobs.store import StoredBlob
 from repoman.content import Asset, ContentStore, NewAsset
@@ -213,7 +215,8 @@ class CachedFiles:
         client = self._cache.client
         url, login = address_of(client, place.url, self._remote.headers)
         response = client.open("GET", url, {**login, **headers})
-        if response.status == HTTPStatus.OK and encoding_of(response.headers):
+        is_packed = encoding_of(response.headers) and not _is_archive(url)
+        if response.status == HTTPStatus.OK and is_packed:
             return DecodedBody(response, None)
         if response.status == HTTPStatus.OK or response.status in _expected(headers):
             return response
@@ -303,6 +306,14 @@ def address_of(
         return url, login
     client.targets.check(url, client.remote)
     return url, {}
+
+
+def _is_archive(url: str) -> bool:
+    """Return whether a file is compressed by itself, as its name says.
+
+    Servers with a table of suffixes tell that as the encoding of their answer, which it is not.
+    """
+    return mimetypes.guess_type(urlsplit(url).path)[1] == "gzip"
 
 
 def _validators(asset: Asset) -> dict[str, str]:

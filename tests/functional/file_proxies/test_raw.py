@@ -325,6 +325,16 @@ def test_a_body_that_is_compressed_unasked_is_unpacked(get, server):
     assert "Content-Encoding" not in warm.headers
 
 
+@pytest.mark.parametrize("name", ["demo.tgz", "demo.tar.gz", "demo.svgz"])
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip"])
+def test_an_archive_stays_compressed_whatever_its_server_says(get, server, name, encoding):
+    packed = gzip.compress(DATA)
+    server.answer = lambda _: reply(200, packed, Content_Encoding=encoding, ETag='"one"')
+    for _ in range(2):
+        answer = get(f"/repository/mirror/dir/{name}")
+        assert (answer.data, "Content-Encoding" in answer.headers) == (packed, False)
+
+
 def test_a_kill_in_the_middle_leaves_nothing_half(tmp_path, server, remote):
     headers = (("Content-Length", str(len(DATA))),)
     server.answer = lambda _: Reply(200, DATA[:5000], headers)  # and then nothing
