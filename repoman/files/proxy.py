@@ -10,7 +10,7 @@ from repoman.content import NewAsset
 from repoman.errors import NotFound, Unsupported, UpstreamUnavailable
 from repoman.events.event import Coordinate
 from repoman.files.checksums import read_checksum
-from repoman.files.format import DOCUMENTS, FILE, Document, File, FileFormat, Metadata, NewFile
+from repoman.files.format import FILE, Document, File, FileFormat, Metadata, NewFile
 from repoman.files.hosted import delete_files, new_asset
 from repoman.files.remote_documents import LOOKED_AGAIN_S, RemoteDocuments
 from repoman.files.service import Backend, CheckFile, PackageRepository, RemoteQuery
@@ -145,7 +145,10 @@ class ProxyFiles:
 
     def _places(self, name: str) -> list[tuple[str, str]]:
         """Return the beginnings and ends of the stored paths that belong to a package or path."""
-        return [(name, name), (f"{DOCUMENTS}{name}", "")]
+        package = self._format.pattern(name)
+        files = self._content.list_package(self._format.package(package), outline=True)
+        paths = [name, *(asset.path for asset, *_ in files), *self._documents.paths_of(package)]
+        return [(each, each) for each in paths]
 
     def _locate(self, path: str) -> Place:
         """Return where a file is, and what it has to hash to as far as the remote tells."""

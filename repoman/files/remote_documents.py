@@ -42,6 +42,7 @@ UNREADABLE = (
     ArithmeticError,
     RecursionError,
 )
+PATHS_BATCH = 1000  # Documents that are looked through together.
 LOOKED_AGAIN_S = 60.0  # A document that lacks a file is asked for again only so often.
 
 _log = logging.getLogger(__name__)
@@ -89,6 +90,18 @@ class RemoteDocuments:
                     raise
                 _log.warning("Serving a stale copy of %s: %s", metadata.key, error)
                 return self._stale(metadata, asset, str(error))
+
+    def paths_of(self, name: str) -> list[str]:
+        """Return where the cache has the documents about a package, or else about all of them."""
+        found: dict[str, list[str]] = {}
+        after = ""
+        while batch := self._content.list_assets(METADATA, after, PATHS_BATCH, DOCUMENTS):
+            after = batch[-1].path
+            for each in batch:
+                target = self._format.target(each.path.removeprefix(DOCUMENTS))
+                if isinstance(target, Metadata) and target.package in ("", name):
+                    found.setdefault(target.package, []).append(each.path)
+        return found.get(name) or found.get("", [])
 
     def _is_fresh(self, asset: Asset, age_max_s: float | None, ahead: float = 0.0) -> bool:
         if not self._cache.metadata.is_fresh(asset.checked_at, ahead):

@@ -69,6 +69,15 @@ def publish(client, name, version):
     assert answer.status_code == 201
 
 
+def test_the_index_is_asked_for_again_once_a_chart_is_invalidated(client, names, remote):
+    before = names("mirror")
+    remote.charts["remote", "1.1.0"] = make_chart("remote", "1.1.0")
+    assert names("mirror") == before
+    invalidate = "/service/rest/v1/repositories/mirror/invalidate-cache?name=remote"
+    assert client.request("POST", invalidate).status_code == 204
+    assert names("mirror")["remote"] == ["1.1.0", "1.0.0"]
+
+
 def test_a_chart_is_found_by_the_index_and_compared_with_its_digest(client, server):
     assert client.get("/repository/mirror/remote-1.0.0.tgz").data == DATA
     assert client.get("/repository/mirror/remote-1.0.0.tgz").data == DATA

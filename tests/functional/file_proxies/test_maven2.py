@@ -136,6 +136,21 @@ def test_metadata_is_fetched_again_once_it_is_old(metadata, remote, clock, serve
     assert texts(metadata()) == ["0.9", "1.0", "1.1"]
 
 
+def test_an_artifact_is_asked_for_again_once_it_is_invalidated(client, metadata, remote):
+    path = f"{SNAPSHOT}/lib-2.0-SNAPSHOT.jar"
+    jar, remote.files[path] = f"{URL}/{path}", b"one"
+    assert client.get(jar).data == b"one"
+    wait_until(lambda: client.head(jar).headers["X-Repoman-Cache"] == "HIT", what=jar)
+    assert texts(metadata()) == ["0.9", "1.0"]
+    remote.files[path] = b"two"
+    remote.files[f"{LIB}/maven-metadata.xml"] = make_metadata("0.9", "1.0", "1.1")
+    name = "org.acme:lib"
+    invalidate = f"/service/rest/v1/repositories/mirror/invalidate-cache?name={name}"
+    assert client.request("POST", invalidate).status_code == 204
+    assert texts(metadata()) == ["0.9", "1.0", "1.1"]
+    assert client.get(jar).data == b"two"
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>", b"<!DOCTYPE m []><metadata/>"])
 def test_metadata_that_cannot_be_read_is_an_error_of_the_remote(client, remote, body):
     remote.files[f"{LIB}/maven-metadata.xml"] = body

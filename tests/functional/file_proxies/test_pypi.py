@@ -110,6 +110,14 @@ def test_a_file_never_changes_so_the_remote_is_not_asked_again(client, server, c
     assert len(server.paths("/files/")) == 1
 
 
+def test_a_page_is_asked_for_again_once_its_project_is_invalidated(page, client):
+    page()
+    for name, source in (("Demo", "REVALIDATED"), ("other", "HIT")):
+        invalidate = f"/service/rest/v1/repositories/mirror/invalidate-cache?name={name}"
+        assert client.request("POST", invalidate).status_code == 204
+        assert page().headers["X-Repoman-Cache"] == source
+
+
 def test_a_page_over_age_is_checked_with_its_validators(page, remote, clock):
     page()
     clock.jump(2 * DAY_S)
