@@ -3,6 +3,7 @@
 After each kill the data is opened as at a start, and looked at.
 """
 
+import gc
 import shutil
 import signal
 import sys
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from os import getpid, kill
 from pathlib import Path
 
+from repoman.blobs.file import PREFIXES
 from repoman.blobs.manager import BlobStoreManager, make_file_store
 from repoman.config import BlobStoreSettings, DatabaseSettings
 from repoman.db.database import Database
@@ -26,10 +28,18 @@ def kill_at_each_line(
     fill: Callable[[Path], None],
     work: Callable[[Path, int], None],
     check: Callable[[Path], None],
+    *,
+    looks_at_all: bool = False,
 ) -> None:
-    """Kill ``work``, which takes the line, until it gets through; print how often it was killed."""
+    """Kill ``work``, which takes the line, until it gets through; print how often it was killed.
+
+    ``looks_at_all``: the work looks for blobs in every directory that there may be.
+    """
     filled, data = directory / "filled", directory / "data"
     assert run(lambda: fill(filled)) == 0
+    if not looks_at_all:
+        _drop_empty_directories(filled)
+    gc.freeze()  # or each process would copy what the collector looks at
     for number in range(LIMIT):
         _restore(filled, data)
         status = run(lambda: work(data, number))  # noqa: B023 - run at once
@@ -72,8 +82,17 @@ def opened(directory: Path) -> tuple[Database, BlobStoreManager]:
     return database, stores
 
 
+def _drop_empty_directories(filled: Path) -> None:
+    """Spread the blobs over no more directories than there are blobs: looking at all takes long."""
+    used = {path.parent.name for path in filled.glob("*/sha256/??/*")}
+    for path in filled.glob("*/sha256/??"):
+        if path.name not in used:
+            path.rmdir()
+    PREFIXES[:] = sorted(used)
+
+
 def _restore(filled: Path, data: Path) -> None:
-    """Bring the data back to what they were, without all those empty directories."""
+    """Bring the data back to what they were."""
     for path in data.rglob("*"):
         if path.is_file():
             path.unlink()

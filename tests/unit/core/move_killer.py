@@ -7,6 +7,7 @@ test_moves.
 import sys
 from pathlib import Path
 
+from repoman.blobs.file import PREFIXES
 from repoman.blobs.manager import BlobStoreManager, make_file_store
 from repoman.blobs.upload import store_bytes
 from repoman.compaction import Compactor, Unwatched
@@ -82,8 +83,8 @@ def check(directory: Path) -> None:
     Moves(database, None, stores, lambda: FUTURE).run(Unwatched(), bool, 1 << 40)
     compactor = Compactor(database, stores, lambda: FUTURE)
     compactor.compact()
-    for prefix in range(256):
-        compactor.sweep(f"{prefix:02x}")
+    for prefix in PREFIXES:
+        compactor.sweep(prefix)
     check_content(database, stores)
     assert kept(database_proxy.connection()) == counted(database_proxy.connection())
     assert kept(database_proxy.connection())["stores"] == {"default": (1, 3, 0), "other": (2, 6, 0)}

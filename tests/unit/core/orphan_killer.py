@@ -59,4 +59,5 @@ def check(work: str, directory: Path) -> None:
 
 if __name__ == "__main__":
     chosen = sys.argv[2]
-    kill_at_each_line(Path(sys.argv[1]), fill, partial(run, chosen), partial(check, chosen))
+    work = partial(run, chosen)
+    kill_at_each_line(Path(sys.argv[1]), fill, work, partial(check, chosen), looks_at_all=True)
