@@ -21,12 +21,14 @@ from repoman.provisioning.plan import Provisioning
 from repoman.repositories.repository_records import port_owners
 from repoman.stores.model import StoreInfo
 from repoman.testing import HttpClient, RepomanFactory
+from tests.live import free_port
 from tests.unit.core.rotation_killer import run
+from tests.warm import import_everything
 
 API = "/service/rest/v1/repositories"
 WRITES = ("BEGIN", "INSERT", "UPDATE", "DELETE", "COMMIT", "REPLACE")
 LIMIT = 1000  # Statements after which the work has not ended.
-OLD, NEW = 5001, 5002  # Ports of connectors, which nobody opens here.
+OLD, NEW = free_port(), free_port()  # Of connectors, which nobody opens here.
 PLUGINS = {"docker": repoman_docker.plugin, "raw": repoman_raw.plugin}
 HOSTED = {
     "name": "new",
@@ -215,4 +217,5 @@ WORKS = {
 if __name__ == "__main__":
     os.fsync = lambda _: None  # Kills take nothing that was written, and a busy disk takes long.
     PREFIXES[:] = ["00", "ff"]  # 256 directories take long as well.
+    import_everything()  # or each process that is killed would
     kill_at_each_statement(Path(sys.argv[2]), *WORKS[sys.argv[1]])
