@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
 from flask import Response, request
@@ -14,7 +13,7 @@ from werkzeug.http import parse_accept_header
 from repoman.caching import LruCache
 from repoman.files.format import Document, FileFormat, Metadata, Rendered, tag_of
 from repoman.flights import SingleFlight
-from repoman.http.compression import compressed, offer
+from repoman.http.compression import compressed, respond_conditionally
 from repoman.http.current import allow_caching
 from repoman.waiting import Wait
 
@@ -53,9 +52,7 @@ class Renderer:
         for each in document.warnings:
             response.headers.add("Warning", f'199 - "{_quoted(each)}"')
         response.set_etag(tag_of(document.tag, variant, base))
-        response.make_conditional(request.environ)
-        if form.packed is not None and response.status_code == HTTPStatus.OK:
-            offer(response, form.packed)
+        respond_conditionally(response, form.packed)
         return response
 
     def checksum(self, metadata: Metadata, document: Document, algorithm: str) -> str:

@@ -21,6 +21,7 @@ MARK = "-gzip"  # At the end of the ETag of a compressed form.
 TYPES = re.compile(r"text/|application/(json|javascript|xml|.*\+json|.*\+xml)|image/svg\+xml")
 # Statuses without a body, or with a part of one.
 BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.PARTIAL_CONTENT, HTTPStatus.NOT_MODIFIED)
+STATES = (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED)
 PACKED = "repoman.packed"  # environ: a condition has the ETag of a compressed form
 CONDITIONS = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH")
 
@@ -38,14 +39,7 @@ def install_compression(app: Flask) -> None:
     Each form of an answer has an ETag of its own. In conditions of requests both stand for the same
     state, so a view only ever sees and sets the one of the plain form.
     """
-
-    @app.before_request
-    def _read_conditions() -> None:
-        environ = request.environ
-        for name in CONDITIONS:
-            if MARK in environ.get(name, ""):
-                environ[name] = environ[name].replace(f'{MARK}"', '"')
-                environ[PACKED] = True
+    app.before_request(read_conditions)
 
     @app.after_request
     def _compress(response: Response) -> Response:
@@ -54,6 +48,28 @@ def install_compression(app: Flask) -> None:
         elif _is_compressible(response):
             offer(response)
         return response
+
+
+def read_conditions() -> None:
+    """Have conditions of the current request name the plain form where they name the other."""
+    environ = request.environ
+    for name in CONDITIONS:
+        if MARK in environ.get(name, ""):
+            environ[name] = environ[name].replace(f'{MARK}"', '"')
+            environ[PACKED] = True
+
+
+def respond_conditionally(response: Response, packed: bytes | None) -> None:
+    """Answer the conditions of the current request, and send a response compressed on request.
+
+    ``packed`` is its compressed form; None: it has none.
+    """
+    read_conditions()
+    response.make_conditional(request.environ)
+    if response.status_code == HTTPStatus.NOT_MODIFIED and PACKED in request.environ:
+        _mark(response)
+    if packed is not None and response.status_code in STATES:
+        offer(response, packed)
 
 
 def offer(response: Response, packed: bytes | None = None) -> None:

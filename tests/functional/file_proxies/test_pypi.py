@@ -110,6 +110,18 @@ def test_a_file_never_changes_so_the_remote_is_not_asked_again(client, server, c
     assert len(server.paths("/files/")) == 1
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_a_page_that_a_client_has_is_not_sent_again(client, remote, encoding):
+    remote.files = {f"demo-1.{number}.tar.gz": DATA for number in range(20)}
+    headers = {"Accept": JSON, "Accept-Encoding": encoding}
+    first = client.get(f"{URL}/simple/demo/", headers=headers)
+    tag = first.headers["ETag"]
+    assert ("Content-Encoding" in first.headers) == tag.endswith('-gzip"') == (encoding == "gzip")
+    again = client.get(f"{URL}/simple/demo/", headers={**headers, "If-None-Match": f'"x", {tag}'})
+    assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", tag)
+    assert again.headers["Vary"] == first.headers["Vary"]
+
+
 def test_a_page_is_asked_for_again_once_its_project_is_invalidated(page, client):
     page()
     for name, source in (("Demo", "REVALIDATED"), ("other", "HIT")):
