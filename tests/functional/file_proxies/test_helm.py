@@ -69,6 +69,12 @@ def publish(client, name, version):
     assert answer.status_code == 201
 
 
+@pytest.mark.parametrize("entries", [b"", b" null", b" ~", b" {}"])
+def test_an_index_without_entries_is_an_empty_one(names, server, entries):
+    server.answer = lambda _: reply(200, b"apiVersion: v1\nentries:" + entries)
+    assert names("mirror") == {}
+
+
 def test_the_index_is_asked_for_again_once_a_chart_is_invalidated(client, names, remote):
     before = names("mirror")
     remote.charts["remote", "1.1.0"] = make_chart("remote", "1.1.0")

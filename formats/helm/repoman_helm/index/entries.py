@@ -10,7 +10,7 @@ from urllib.parse import quote, urljoin
 from pydantic import ValidationError
 
 from repoman.plugin import NotFound, StoredFile, semver_key
-from repoman_helm.index.charts import Chart, entry_text
+from repoman_helm.index.charts import NOTHING, Chart, entry_text
 from repoman_helm.index.yaml_files import parse_yaml
 from repoman_helm.paths import ARCHIVE, path_of, split_path
 
@@ -29,9 +29,9 @@ def parse(body: bytes, url: str) -> Index:
     found: dict[str, dict[str, Entry]] = {}
     left = TEXT_MAX_CHARS
     entries = parse_yaml(body)["entries"]
-    if not isinstance(entries, dict):
+    if not (isinstance(entries, dict) or entries in NOTHING):
         raise ValueError("its entries are no mapping")
-    for versions in entries.values():
+    for versions in entries.values() if isinstance(entries, dict) else ():
         for each in versions if isinstance(versions, list) else ():
             entry = _entry(each, url)
             if entry is not None:
