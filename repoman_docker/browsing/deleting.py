@@ -251,13 +251,36 @@ class _Planner:
         reason = refusal_of(self.view)
         if not reason and not self.view.may(Action.DELETE, tagged(self.name, Tag(reference))):
             reason = "You may not delete it."
-        if not reason and stored.kind == TAG:
-            reason = protection_of(self.view, self.name, reference)
-        if not reason and stored.kind != TAG and tags:
-            names = ", ".join(sorted(self._seen(tags))[:3]) or "you may not see them"
-            reason = f"It has tags: {names}. Delete these instead."
         digest = str(stored.attributes["digest"])
+        if not reason:
+            reason = (
+                self._protection(reference)
+                if stored.kind == TAG
+                else self._why_named(tags) or self._protection_above(digest)
+            )
         return ReferenceDeletion(reference, digest, stored.downloaded_at, reason)
+
+    def _why_named(self, tags: set[str]) -> str:
+        """Return why a manifest with these tags stays; empty: it has none."""
+        names = ", ".join(sorted(self._seen(tags))[:3]) or "you may not see them"
+        return f"It has tags: {names}. Delete these instead." if tags else ""
+
+    def _protection_above(self, digest: str) -> str:
+        """Return why a tag stays in any case that leads to an index with a manifest, or empty."""
+        if self.view.repository.capabilities.protection is None:
+            return ""
+        indexes: set[AssetKey] = set()
+        new = {self._key(digest)}
+        while new:
+            found = self.view.referrers(new, (CHILD,), REFERRERS_MAX)
+            new = {(self._repository, each.source) for each in found} - indexes
+            indexes |= new
+        tags = self.view.referrers(indexes, (TAG,), REFERRERS_MAX)
+        reasons = (self._protection(each.source.rpartition("/")[2]) for each in tags)
+        return next(filter(None, reasons), "")
+
+    def _protection(self, tag: str) -> str:
+        return protection_of(self.view, self.name, tag)
 
     def _with_image(
         self, row: ReferenceDeletion, tags: set[str], staying: set[str]
@@ -334,6 +357,7 @@ class _Planner:
             for each in sorted(found)
             if self._key(each) not in listed
             and all(tag.endswith(tuple(LEGACY_SUFFIXES)) for tag in tags[each])
+            and not any(map(self._protection, tags[each]))
             and self.view.may(Action.DELETE, tagged(self.name, Tag(each)))
         ]
 

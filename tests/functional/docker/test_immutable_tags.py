@@ -111,6 +111,34 @@ def test_nobody_deletes_an_image_of_its_index(stage, hosted, registry):
     assert registry.delete(f"app/manifests/{other.digest}").status == 202
 
 
+def test_a_plan_knows_what_an_image_of_its_index_is_kept_for(stage, hosted, registry):
+    image, other = make_image(), make_image()
+    registry.push_blobs("app", image)
+    registry.push_manifest("app", image.digest, image.manifest)
+    inner = index_of(image.manifest)
+    registry.push_manifest("app", digest_of(inner), inner)
+    registry.push_manifest("app", "v1", index_of(manifests=[descriptor(inner, OCI_INDEX)]))
+    put(registry, "other", other)
+    plan = delete_references(see(stage, hosted), "app", ["other", image.digest])
+    assert {each.reference: each.stays_because for each in plan.rows} == {
+        "other": "",
+        image.digest: TOLD.format(hosted),
+    }
+    assert plan.images == (other.digest,)
+    assert registry.get(f"app/manifests/{image.digest}").status == 200
+
+
+def test_a_signature_with_one_stays_when_its_image_goes(stage):
+    hosted = stage.make_repository(docker__immutable_tags=["*.sig"])
+    registry, image = stage.mounted(hosted), make_image()
+    signed = f"{image.digest.replace(':', '-')}.sig"
+    put(registry, "1", image)
+    put(registry, signed, make_image())
+    plan = delete_references(see(stage, hosted), "app", ["1"])
+    assert (plan.images, plan.attachments) == ((image.digest,), ())
+    assert registry.tags("app") == [signed]
+
+
 def test_of_two_pushes_of_a_new_tag_one_wins(hosted, registry):
     images = [make_image() for _ in range(4)]
     for image in images:
