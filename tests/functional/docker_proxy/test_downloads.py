@@ -249,15 +249,17 @@ def test_a_disk_that_fails_still_serves_clients(
 
 
 def test_the_cache_keeps_to_its_limit(make_proxy, upstream, clock):
-    proxy = make_proxy(upstream.url, proxy__cache_limit=1_000_000)
+    proxy, pulls = make_proxy(upstream.url, proxy__cache_limit=1_000_000), make_proxy.repoman.pulls
     paths = []
     for _ in range(4):
         data = secrets.token_bytes(300_000)
         path = f"{NAME}/blobs/{upstream.put_blob(NAME, data)}"
         paths.append(path)
         assert proxy.get(path).body == data
+        pulls.settle()  # as a server does each second
         clock.jump(1000)
         assert proxy.get(paths[0]).status == 200  # the first one stays in use
+        pulls.settle()
         clock.jump(1000)
     wait_until(lambda: not is_cached(make_proxy, proxy, paths[1]), what="room")
     assert [is_cached(make_proxy, proxy, path) for path in paths] == [True, False, True, True]

@@ -71,4 +71,4 @@ def check(directory: Path) -> None:
 if __name__ == "__main__":
     os.fsync = lambda _: None  # Kills take nothing that was written, and a busy disk takes long.
     PREFIXES[:] = ["00", "ff"]  # 256 directories take long as well.
-    kill_at_each_line(Path(sys.argv[1]), fill, work, check)
+    kill_at_each_line(Path(sys.argv[1]), fill, work, check, looks_at_all=True)
