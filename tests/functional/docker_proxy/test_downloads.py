@@ -248,20 +248,33 @@ def test_a_disk_that_fails_still_serves_clients(
     assert not is_cached(make_proxy, proxy, path)
 
 
-def test_the_cache_keeps_to_its_limit(make_proxy, upstream, clock):
-    proxy, pulls = make_proxy(upstream.url, proxy__cache_limit=1_000_000), make_proxy.repoman.pulls
-    paths = []
-    for _ in range(4):
-        data = secrets.token_bytes(300_000)
-        path = f"{NAME}/blobs/{upstream.put_blob(NAME, data)}"
-        paths.append(path)
-        assert proxy.get(path).body == data
-        pulls.settle()  # as a server does each second
-        clock.jump(1000)
-        assert proxy.get(paths[0]).status == 200  # the first one stays in use
-        pulls.settle()
-        clock.jump(1000)
-    wait_until(lambda: not is_cached(make_proxy, proxy, paths[1]), what="room")
+def put_blobs(upstream, count):
+    """Have a remote offer so many blobs of 300,000 bytes; return their paths."""
+    blobs = [secrets.token_bytes(300_000) for _ in range(count)]
+    return [f"{NAME}/blobs/{upstream.put_blob(NAME, each)}" for each in blobs]
+
+
+def test_the_cache_keeps_to_its_limit(make_proxy, upstream):
+    proxy = make_proxy(upstream.url, proxy__cache_limit=1_000_000)
+    paths = put_blobs(upstream, 4)
+    for path in paths:
+        assert len(proxy.get(path).body) == 300_000
+    wait_until(lambda: sum(is_cached(make_proxy, proxy, path) for path in paths) == 3, what="room")
+    for path in paths:
+        assert proxy.get(path).status == 200
+
+
+def test_what_is_in_use_stays_in_a_cache_that_is_too_large(make_proxy, upstream, clock):
+    proxy, pulls = make_proxy(upstream.url), make_proxy.repoman.pulls
+    paths = put_blobs(upstream, 4)
+    for path in paths:
+        for pulled in (path, paths[0]):  # the first one stays in use
+            assert proxy.get(pulled).status == 200
+            pulls.settle()  # as a server does each second
+            clock.jump(1000)
+    make_proxy.change(proxy, proxy__cache_limit=1_000_000)
+    assert all(is_cached(make_proxy, proxy, path) for path in paths)
+    make_proxy.repoman.proxies.trim_caches()
     assert [is_cached(make_proxy, proxy, path) for path in paths] == [True, False, True, True]
     assert proxy.get(paths[1]).status == 200
 
