@@ -14,8 +14,8 @@ PIP := $(BIN)/pip install --quiet --constraint constraints.txt
 FORMATS := $(patsubst %/setup.py,%,$(wildcard formats/*/setup.py))
 PACKAGING := setup.py pyproject.toml constraints.txt repoman/__init__.py
 
-# Two test processes for each processor, since half of a test's time is waiting for the disk. They
-# take tests in the order of tests/conftest.py. PYTEST_ARGS="-n 0 -k push" selects tests.
+# Two test processes for each processor, since tests wait for servers, clients and disks. They take
+# tests in the order of tests/conftest.py. PYTEST_ARGS="-n 0 -k push" selects tests.
 PYTEST_ARGS ?=
 WORKERS := $(shell echo $$((2 * $$(nproc))))
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)

@@ -5,7 +5,6 @@ import io
 import pytest
 
 from repoman.blobs.upload import BlobUpload
-from repoman.testing import HttpClient
 from repoman_raw import plugin
 from tests.functional.rights.stage import Stage
 from tests.statements import executed_statements
@@ -20,11 +19,6 @@ def repoman(repoman_factory):
     repoman = repoman_factory({"raw": plugin})
     repoman.repositories.create("files", "raw-hosted", {})
     return repoman
-
-
-@pytest.fixture
-def client(repoman):
-    return HttpClient(repoman)
 
 
 def test_a_put_looks_for_its_asset_once_and_asks_for_no_rights_in_its_transaction(client):
