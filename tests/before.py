@@ -4,6 +4,7 @@ Run as a program, it migrates the database in a directory and tells of each step
 kill it anywhere.
 """
 
+import json
 import logging
 import shutil
 import sqlite3
@@ -16,8 +17,9 @@ from playhouse.migrations import Runner
 
 from repoman.config import DatabaseSettings
 from repoman.db import migrating
-from repoman.db.database import FILE, Database
+from repoman.db.database import FILE, KEY_FILE, Database
 from repoman.db.migrating import MIGRATIONS
+from repoman.keyring import Keyring
 
 LAST = "0016_connector_states"
 IMAGES = 40
@@ -40,9 +42,11 @@ def make_database(directory: Path) -> None:
         Runner(sqlite, str(old)).up()
     sqlite.close()
     shutil.rmtree(old)
+    keyring = Keyring(directory / KEY_FILE)
+    keyring.open(may_make=True)
     with closing(sqlite3.connect(directory / FILE)) as connection, connection:
         connection.execute("PRAGMA foreign_keys = 1")
-        _Filler(connection).fill()
+        _Filler(connection).fill(json.dumps(keyring.seal("a key")))
 
 
 class _Filler:
@@ -52,13 +56,33 @@ class _Filler:
         self._connection = connection
         self._ids = 0
 
-    def fill(self) -> None:
-        for number, (name, format_) in enumerate((("images", "docker"), ("files", "raw")), 1):
-            self._insert("repository", number, name, name, format_, "hosted", 1, "{}", 1.0, 1.0, 0)
+    def fill(self, secret: str) -> None:
+        """Fill every table."""
+        for id_, name, format_, type_ in (
+            (1, "images", "docker", "hosted"),
+            (2, "files", "raw", "hosted"),
+            (3, "hub", "docker", "proxy"),
+        ):
+            settings = '{"storage": {"blob_store": "default"}}'
+            self._insert("repository", id_, name, name, format_, type_, 1, settings, 1.0, 1.0, 0)
         self._insert("connector", 5000, "http", 1)
-        user = (None, "ann", "x", 1, 2.0, "local", "", "", "", '["nx-admin"]', "[]", 3, None)
-        self._insert("user", *user)
+        self._insert("connector_state", "main", "", "http://localhost:8081", "in use")
+        self._insert("remote", 3, "blocked", "timed out", '{"left": 1}', 1.0, 2.0)
+        self._insert("blob_store", "default", "i" * 32)
+        for name, is_active in (("ann", 1), ("bob", 0)):
+            person = (name.title(), "Smith", f"{name}@example.com", '["team"]', "[]")
+            self._insert("user", None, name, "x", is_active, 2.0, "local", *person, 3, None)
         self._insert("session", "digest", 1, 0, "", "", 1.0, 1.0, 9e12, "local")
+        rights = ('["images"]', '["team/*"]', '["read"]')
+        self._insert("user_token", "t1", 1, "build", "digest", *rights, 1.0, None, 2.0, "local")
+        self._insert("content_selector", "team", "of a team", 'path =^ "/v2/team/"')
+        privilege = ("repository-content-selector", "reads", '{"contentSelector": "team"}')
+        self._insert("privilege", "team-read", *privilege)
+        self._insert("role", "team", "Team", "a team", '["team-read"]', '["nx-anonymous"]')
+        self._insert("option", "audit", '{"enabled": false}')
+        self._insert("secret", "token-key", secret)
+        self._insert("revision", "security", 7)
+        self._insert("revision", "audit-file", 1)
         self._insert(
             "audit", None, 5.0, "content", "push", "ann", "", "", "", "images", "x", 1, "{}"
         )
