@@ -17,6 +17,7 @@ LAYER = "application/vnd.oci.image.layer.v1.tar"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 # A little more than it takes, with the beginnings and ends of transactions.
 MOST = {"HEAD": 1, "POST": 3, "PATCH": 0, "PUT": 9, "manifest": 19}
+TRANSACTIONS = {"HEAD": 0, "POST": 1, "PATCH": 0, "PUT": 1, "manifest": 1}
 
 
 @pytest.fixture
@@ -68,3 +69,10 @@ def counts(client):
 def test_a_small_image_takes_few_statements(counts, request_, most):
     for statements in counts[request_]:
         assert min(1, most) <= len(statements) <= most, "\n".join(statements)
+
+
+@pytest.mark.parametrize(("request_", "count"), TRANSACTIONS.items())
+def test_what_a_request_writes_is_one_transaction(counts, request_, count):
+    for statements in counts[request_]:
+        begun = [each for each in statements if each.startswith("BEGIN")]
+        assert len(begun) == count, "\n".join(statements)
