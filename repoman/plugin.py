@@ -32,7 +32,7 @@ from repoman.catalog.model import Page as ListPage
 from repoman.catalog.model import PageRequest as ListRequest
 from repoman.catalog.search_terms import Terms as SearchTerms
 from repoman.catalog.use_records import AssetKey, Referrer, Use
-from repoman.catalog.views import RepositoryView, RepositoryViews, StoredAsset
+from repoman.catalog.views import RepositoryView, StoredAsset
 from repoman.cleanup.preview import Decision as CleanupDecision
 from repoman.cleanup.preview import PreviewQuery as CleanupQuery
 from repoman.cli.common import MOMENT, render_time, with_repoman
@@ -132,7 +132,7 @@ from repoman.files.service import (
     takes_uploads,
 )
 from repoman.flights import SingleFlight
-from repoman.graph_records import ContentGraph, FreedBytes, GraphNode, freed_bytes, released_bytes
+from repoman.graph_records import ContentGraph, FreedBytes, GraphNode, released_bytes
 from repoman.group.asking import MemberPool, first_found
 from repoman.group.members import Member, Members, readable
 from repoman.group.search import GroupSearch
@@ -160,7 +160,7 @@ from repoman.http.current import (
     note_pull,
 )
 from repoman.http.current import current_security as _current_security
-from repoman.http.errors import Failure, render_plain, render_with_reason
+from repoman.http.errors import Failure, render_with_reason
 from repoman.http.format_pages import (
     ComponentLink,
     HomeCard,
@@ -207,8 +207,7 @@ from repoman.overview.listeners import list_certificates, list_ports
 from repoman.overview.service import RecentEvent, RepositoryOverview, StorageSummary
 from repoman.overview.space import FreedByTask
 from repoman.patterns import find_pattern
-from repoman.plugins import InstalledPlugin
-from repoman.printable import pluralize, render_size
+from repoman.printable import pluralize
 from repoman.proxy.cache import CacheRemote, ProxyCache, Source
 from repoman.proxy.cached_files import CachedFile, CachedFiles, Place, RemoteFiles
 from repoman.proxy.download import STORAGE_ERRORS, Download
@@ -277,7 +276,7 @@ from repoman.rest.endpoints import (
     RepositorySettings,
 )
 from repoman.rest.managed_repositories import ManagedRepositories
-from repoman.rest.resources import AnyCase, Page, PageQuery, Query, Resource, Time, Timestamp
+from repoman.rest.resources import Page, PageQuery, Query, Resource, Time, Timestamp
 from repoman.sections import RegularExpressions, Rest, Section, WebAddress, plain_address
 from repoman.security.actors import (
     ANONYMOUS,
@@ -324,7 +323,7 @@ from repoman.security.role_rights import (
 )
 from repoman.security.user_records import Status as UserStatus
 from repoman.security.user_records import User, UserQuery, count_holders
-from repoman.security.user_token_records import TokenQuery, UserToken
+from repoman.security.user_token_records import TokenQuery
 from repoman.stores.model import Quota, QuotaKind, StoreInfo, StoreState
 from repoman.stores.quotas import RepositoryQuota
 from repoman.support import changed_settings, make_support_zip, missing_formats, system_information
@@ -386,7 +385,6 @@ __all__ = [
     "Action",
     "Actor",
     "AnonymousOptions",
-    "AnyCase",
     "Area",
     "Asset",
     "AssetKey",
@@ -478,7 +476,6 @@ __all__ = [
     "HomeCard",
     "HostedStorageSection",
     "HttpClientSection",
-    "InstalledPlugin",
     "Invalid",
     "LdapOptions",
     "LdapServer",
@@ -558,7 +555,6 @@ __all__ = [
     "RepositoryTab",
     "RepositoryType",
     "RepositoryView",
-    "RepositoryViews",
     "Resource",
     "Rest",
     "RightLine",
@@ -643,7 +639,6 @@ __all__ = [
     "User",
     "UserQuery",
     "UserStatus",
-    "UserToken",
     "VersionSpace",
     "WebAddress",
     "WritePolicy",
@@ -683,7 +678,6 @@ __all__ = [
     "find_pattern",
     "find_state",
     "first_found",
-    "freed_bytes",
     "good",
     "has_lost_session",
     "hookimpl",
@@ -732,8 +726,6 @@ __all__ = [
     "render_id",
     "render_json",
     "render_links",
-    "render_plain",
-    "render_size",
     "render_time",
     "render_with_reason",
     "report_connectors",

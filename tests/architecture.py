@@ -5,9 +5,11 @@ import what is drawn in ``docs/architecture.md``; the tables below are the same 
 """
 
 import ast
+import inspect
 import io
 import re
 import sys
+import textwrap
 import tokenize
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -393,6 +395,15 @@ def _imported(each: Import, known: dict[str, Module]) -> str | None:
     if origin not in known or (each.is_typing and name in known[origin].protocols):
         return None
     return origin
+
+
+def names_in_signatures(thing: object) -> set[str]:
+    """The names in the annotations of a module, a class or a function; of other things none."""
+    if not (inspect.ismodule(thing) or inspect.isclass(thing) or inspect.isfunction(thing)):
+        return set()
+    nodes = ast.walk(ast.parse(textwrap.dedent(inspect.getsource(thing))))
+    hints = [getattr(node, key, None) for node in nodes for key in ("annotation", "returns")]
+    return {name for hint in hints if hint for name in re.findall(r"\w+", ast.unparse(hint))}
 
 
 # --- Words, state, size ------------------------------------------------------------------------

@@ -1,11 +1,13 @@
 """The source keeps to the rules of the architecture, and each rule notices when it does not."""
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from repoman import errors, hookspecs, plugin
 from tests.architecture import (
     FORMAT_LINES,
     ROOT,
@@ -16,6 +18,7 @@ from tests.architecture import (
     core_knows_no_plugin,
     import_cycles,
     libraries_stay_in_their_places,
+    names_in_signatures,
     no_module_state,
     over_budget,
     plugins_import_downwards,
@@ -74,6 +77,26 @@ def test_no_word_of_a_format_is_in_the_core():
 def test_no_format_is_larger_than_its_budget():
     assert list(over_budget(modules())) == []
     assert {path.name for path in (ROOT / "formats").iterdir() if path.is_dir()} == {*FORMAT_LINES}
+
+
+def test_each_name_of_the_facade_is_of_use_to_plugins():
+    """A plugin here imports it, the docs explain it, or the signature of such a name has it."""
+    imports = {each.name for module in modules() if module.is_plugin for each in module.imports}
+    found = {each.removeprefix("repoman.plugin.") for each in imports} | explained_names()
+    found |= vars(errors).keys() | names_in_signatures(hookspecs) | names_in_signatures(plugin)
+    needed: set[str] = set()
+    while new := found.intersection(plugin.__all__) - needed:
+        needed |= new
+        found = {each for name in new for each in names_in_signatures(getattr(plugin, name))}
+    assert set(plugin.__all__) - needed == set()
+
+
+def explained_names() -> set[str]:
+    """What is set as code in the pages for authors of plugins, but for the list of all names."""
+    pages = ("plugin_hooks.md", "web_pages.md", "writing_a_format.md")
+    text = "".join((ROOT / "docs" / page).read_text(encoding="utf-8") for page in pages)
+    text = re.sub(r"^- `\w+`: since .*$", "", text, flags=re.MULTILINE)
+    return {each for code in re.findall(r"`[^`\n]+`", text) for each in re.findall(r"\w+", code)}
 
 
 def test_the_whole_source_is_looked_at():
