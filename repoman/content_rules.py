@@ -75,6 +75,11 @@ class SearchTarget(StrEnum):
     LABEL = "label"  # a label, as NAME=VALUE
 
 
+def _as_given(value: str) -> str:
+    """Return what a user gives: it is stored as it is."""
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class SearchField:
     """A search parameter of a format.
@@ -87,7 +92,7 @@ class SearchField:
 
     target: SearchTarget
     description: str = ""
-    parse: Callable[[str], str] = str
+    parse: Callable[[str], str] = _as_given
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ PLACES_MAX = 5  # Assets that are listed of a damaged or missing blob.
 SAVE_INTERVAL_S = 5.0  # How often it is noted how far a verification is.
 
 
-class Place(NamedTuple):
+class BlobPlace(NamedTuple):
     """Where a blob is needed."""
 
     repository: str
@@ -54,7 +54,7 @@ class Verified:
 
     digest: str
     problem: str = ""
-    places: tuple[Place, ...] = ()
+    places: tuple[BlobPlace, ...] = ()
     size: int = field(default=0, compare=False)
     wrong: BlobStat | None = field(default=None, compare=False)
     is_readable: bool = field(default=True, compare=False)
@@ -85,9 +85,9 @@ def verify(
         last = digests[-1]
 
 
-def list_places(store: str, digest: str) -> tuple[Place, ...]:
+def list_places(store: str, digest: str) -> tuple[BlobPlace, ...]:
     """Return repository and path of some assets that name a blob."""
-    return tuple(Place(*each) for each in blob_records.list_places(store, digest, PLACES_MAX))
+    return tuple(BlobPlace(*each) for each in blob_records.list_places(store, digest, PLACES_MAX))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class DamagedBlob:
     """A blob that is damaged or missing, and some of the assets that name it."""
 
     damage: Damage
-    places: tuple[Place, ...]
+    places: tuple[BlobPlace, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Verifier:
         found = records.list_damages(store, after, limit)
         places = records.list_places(store, [each.digest for each in found], PLACES_MAX)
         return [
-            DamagedBlob(each, tuple(Place(*one) for one in places.get(each.digest, ())))
+            DamagedBlob(each, tuple(BlobPlace(*one) for one in places.get(each.digest, ())))
             for each in found
         ]
 

@@ -30,6 +30,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util.connection import create_connection
 from urllib3.util.ssl_ import create_urllib3_context
 
+from repoman.proxy.network import no_text
 from repoman.proxy.redirects import Targets
 from repoman.trust_store import trust_also
 
@@ -80,7 +81,7 @@ class Trust:
         trusted: returns further certificates as PEM; empty for none.
     """
 
-    def __init__(self, bundle: str = "", trusted: Callable[[], str] = str) -> None:
+    def __init__(self, bundle: str = "", trusted: Callable[[], str] = no_text) -> None:
         self._bundle = bundle
         self._trusted = trusted
         self._lock = threading.Lock()

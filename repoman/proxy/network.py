@@ -31,6 +31,11 @@ def _unset() -> None:
     return None
 
 
+def no_text() -> str:
+    """Return an empty text, where there is nothing to add."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """The network settings as they are whenever they are needed.
@@ -44,7 +49,7 @@ class Network:
     """
 
     http_proxies: Callable[[], HttpProxies] = HttpProxies
-    user_agent: Callable[[], str] = str
+    user_agent: Callable[[], str] = no_text
     timeout: Callable[[], float | None] = _unset
     retries: Callable[[], int | None] = _unset
-    trusted: Callable[[], str] = str
+    trusted: Callable[[], str] = no_text

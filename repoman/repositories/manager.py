@@ -40,7 +40,7 @@ from repoman.repositories.ports import (
     probe_ports,
     report_port,
 )
-from repoman.repositories.recipes import Check, Patch, Recipe, Settings
+from repoman.repositories.recipes import Check, Patch, Recipe, Settings, allow_all
 from repoman.repositories.repository_records import Row
 from repoman.repositories.routing_records import RoutingRule, list_rules
 from repoman.repositories.sections import GroupSection
@@ -203,7 +203,7 @@ class RepositoryManager:
         settings: Settings,
         *,
         is_online: bool = True,
-        check: Check = bool,
+        check: Check = allow_all,
     ) -> Repository:
         """Create a repository and return it; ``check`` as for :meth:`update`.
 
@@ -236,7 +236,7 @@ class RepositoryManager:
         *,
         is_online: bool | None = None,
         is_patch: bool = False,
-        check: Check = bool,
+        check: Check = allow_all,
     ) -> Repository:
         """Change the given settings of a repository, keep the others, and return it.
 
@@ -335,7 +335,7 @@ class RepositoryManager:
 
     @contextmanager
     def trial(
-        self, recipe_name: str, settings: Settings, *, name: str = "", check: Check = bool
+        self, recipe_name: str, settings: Settings, *, name: str = "", check: Check = allow_all
     ) -> Iterator[Capabilities]:
         """Have a repository with settings that are not stored: what the core may ask of it.
 

@@ -30,6 +30,10 @@ Patch = Mapping[str, Mapping[str, Any] | None]
 Check = Callable[[Mapping[str, Section]], object]
 
 
+def allow_all(sections: Mapping[str, Section]) -> None:
+    """Raise nothing: whoever asks may have any sections."""
+
+
 @dataclass(frozen=True, slots=True)
 class RepositoryContext:
     """The parts a recipe may build a repository from; it takes what it needs.

@@ -53,7 +53,7 @@ class Listing(Generic[Entry]):
 
 
 @dataclass(frozen=True, slots=True)
-class Found(Generic[Entry]):
+class WholeList(Generic[Entry]):
     """A whole list, with its source and warnings."""
 
     entries: Sequence[Entry]
@@ -123,7 +123,7 @@ class ProxyLists:
 
     # Inside -------------------------------------------------------------------------------------
 
-    def _list(self, listing: Listing[Entry]) -> Found[Entry]:
+    def _list(self, listing: Listing[Entry]) -> WholeList[Entry]:
         """Return a list of the remote, from the cache if it is fresh or cannot be refreshed."""
         asset = self._site.cache.find(listing.path)
         if asset is not None and self._site.cache.metadata.is_fresh(asset.checked_at):
@@ -139,16 +139,16 @@ class ProxyLists:
             _log.warning("Serving a stale copy of %s: %s", listing.path, error)
             return self._kept(listing, asset, Source.STALE, f"The list may be out of date. {error}")
         warnings = (gap,) if gap else ()
-        return Found(listing.parse(body), self._site.cache.headers(Source.MISS), warnings)
+        return WholeList(listing.parse(body), self._site.cache.headers(Source.MISS), warnings)
 
     def _kept(
         self, listing: Listing[Entry], asset: Asset, source: Source, *warnings: str
-    ) -> Found[Entry]:
+    ) -> WholeList[Entry]:
         def read() -> Sequence[Entry]:
             return listing.parse(read_asset(self._site.content, asset))
 
         entries = self._parsed.get((listing.media_type, asset.digest), read)
-        return Found(entries, self._site.cache.headers(source, asset), warnings)
+        return WholeList(entries, self._site.cache.headers(source, asset), warnings)
 
     def _known(self, entries: Listed[Entry], error: Exception) -> Listed[Entry]:
         """Return the entries that were pulled through this proxy, in place of the remote's list."""

@@ -28,7 +28,7 @@ Finish = Callable[[str, RemoteTag], Content]  # the image name, and the tag as t
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundManifest:
     """A manifest, its source, and a warning.
 
     Attributes:
@@ -66,7 +66,7 @@ class ProxyManifests:
             if asset is None:
                 return self._cold(image, reference, finish)
             if self._site.cache.metadata.is_fresh(asset.checked_at):
-                return self._content(Found(asset, Source.HIT))
+                return self._content(FoundManifest(asset, Source.HIT))
             check = partial(self._revalidate, image, reference, asset)
             return self._content(self._site.cache.once(f"check {asset.path}", check))
 
@@ -94,10 +94,10 @@ class ProxyManifests:
 
     # By digest ----------------------------------------------------------------------------------
 
-    def _by_digest(self, image: str, digest: Digest) -> Found:
+    def _by_digest(self, image: str, digest: Digest) -> FoundManifest:
         asset = self._tags.find_manifest(image, digest)
         if asset is not None:
-            return Found(asset, Source.HIT)
+            return FoundManifest(asset, Source.HIT)
         try:
             return self._fetch(image, digest)
         except (NotFound, WrongManifest):
@@ -110,7 +110,7 @@ class ProxyManifests:
                 self._site.cache.negative.add(path)
             raise
 
-    def _find_at(self, image: str, tags: Iterable[Tag], digest: Digest) -> Found | None:
+    def _find_at(self, image: str, tags: Iterable[Tag], digest: Digest) -> FoundManifest | None:
         """Return a manifest that the remote serves under one of these tags, but not by digest."""
         for tag in islice(tags, TAGS_MAX):
             with suppress(NotFound):
@@ -119,24 +119,28 @@ class ProxyManifests:
                     return found
         return None
 
-    def _fetch(self, image: str, digest: Digest) -> Found:
+    def _fetch(self, image: str, digest: Digest) -> FoundManifest:
         """Fetch a manifest, once for all concurrent requests, and return it."""
         path = manifest_path(image, digest)
         if not digest.is_supported or path in self._site.cache.negative:
             raise NotFound("It was not found there recently.")
 
-        def work() -> Found:
+        def work() -> FoundManifest:
             found = self._tags.find_manifest(image, digest)
-            return self._load(image, digest, None) if found is None else Found(found, Source.MISS)
+            return (
+                self._load(image, digest, None)
+                if found is None
+                else FoundManifest(found, Source.MISS)
+            )
 
-        found: Found = self._site.cache.once(f"get {path}", work)
+        found: FoundManifest = self._site.cache.once(f"get {path}", work)
         return found
 
-    def _load(self, image: str, reference: Digest | Tag, tag: Tag | None) -> Found:
+    def _load(self, image: str, reference: Digest | Tag, tag: Tag | None) -> FoundManifest:
         """Fetch a manifest and cache it if possible, also under ``tag``."""
         remote = self._site.registry.get_manifest(image, reference)
         asset, is_kept = self._tags.save(image, remote, tag)
-        return Found(asset, Source.MISS, body=None if is_kept else remote.body)
+        return FoundManifest(asset, Source.MISS, body=None if is_kept else remote.body)
 
     # By tag -------------------------------------------------------------------------------------
 
@@ -158,14 +162,16 @@ class ProxyManifests:
         if seen is None:
             return self._content(self._load_tag(image, tag))
         if (known := self._tags.find_manifest(image, seen.digest)) is not None:
-            return self._content(Found(self._tags.point(image, tag, known), Source.REVALIDATED))
+            return self._content(
+                FoundManifest(self._tags.point(image, tag, known), Source.REVALIDATED)
+            )
         self._tags.see(image, tag, seen)
         try:
             return finish(image, seen)
         except (NotFound, WrongManifest):  # GET does not have what HEAD named
             return self._content(self._load_tag(image, tag))
 
-    def _load_tag(self, image: str, tag: Tag) -> Found:
+    def _load_tag(self, image: str, tag: Tag) -> FoundManifest:
         """Fetch a manifest by its tag, and remember if it does not exist."""
         try:
             return self._load_once(image, tag)
@@ -173,9 +179,9 @@ class ProxyManifests:
             self._site.cache.negative.add(tag_path(image, tag))
             raise
 
-    def _load_once(self, image: str, tag: Tag) -> Found:
+    def _load_once(self, image: str, tag: Tag) -> FoundManifest:
         load = partial(self._load, image, tag, tag)
-        found: Found = self._site.cache.once(f"get {tag_path(image, tag)}", load)
+        found: FoundManifest = self._site.cache.once(f"get {tag_path(image, tag)}", load)
         return found
 
     def _fetched(self, image: str, seen: RemoteTag) -> Content:
@@ -195,11 +201,11 @@ class ProxyManifests:
 
     # Expired ------------------------------------------------------------------------------------
 
-    def _revalidate(self, image: str, tag: Tag, asset: Asset) -> Found:
+    def _revalidate(self, image: str, tag: Tag, asset: Asset) -> FoundManifest:
         """Revalidate an expired tag; if that fails, the old copy is better than nothing."""
         now = self._tags.find(image, tag) or asset
         if self._site.cache.metadata.is_fresh(now.checked_at):
-            return Found(now, Source.HIT)  # another thread was faster
+            return FoundManifest(now, Source.HIT)  # another thread was faster
         try:
             return self._compare(image, tag, now)
         except NotFound:
@@ -207,17 +213,17 @@ class ProxyManifests:
                 self._tags.delete(now)
                 raise
             text = f"{image}:{tag} no longer exists in the remote. This is the cached copy."
-            return Found(self._tags.touch(now), Source.STALE, text)
+            return FoundManifest(self._tags.touch(now), Source.STALE, text)
         except UpstreamError as error:
             _log.warning("Serving a stale copy of %s:%s: %s", image, tag, error)
-            return Found(now, Source.STALE, f"{image}:{tag} may be out of date. {error}")
+            return FoundManifest(now, Source.STALE, f"{image}:{tag} may be out of date. {error}")
 
-    def _compare(self, image: str, tag: Tag, asset: Asset) -> Found:
+    def _compare(self, image: str, tag: Tag, asset: Asset) -> FoundManifest:
         seen = self._site.registry.head_manifest(image, tag)
         if seen is None:
             return self._compare_whole(image, tag, asset)
         if str(seen.digest) == asset.attributes["digest"]:
-            return Found(self._tags.touch(asset), Source.REVALIDATED)
+            return FoundManifest(self._tags.touch(asset), Source.REVALIDATED)
         held = self._hold(image, tag, asset, seen.digest)
         if held is not None:
             return held
@@ -226,22 +232,22 @@ class ProxyManifests:
         except (NotFound, WrongManifest):  # GET does not have what HEAD named
             return self._compare_whole(image, tag, asset)
 
-    def _compare_whole(self, image: str, tag: Tag, asset: Asset) -> Found:
+    def _compare_whole(self, image: str, tag: Tag, asset: Asset) -> FoundManifest:
         """Do the same with a GET, if HEAD does not state the digest."""
         found = self._load(image, tag, None)
         digest = found.asset.attributes["digest"]
         if digest == asset.attributes["digest"]:
-            return Found(self._tags.touch(asset), Source.REVALIDATED)
+            return FoundManifest(self._tags.touch(asset), Source.REVALIDATED)
         held = self._hold(image, tag, asset, Digest.parse(digest))
         return held or self._move(image, tag, found)
 
-    def _move(self, image: str, tag: Tag, found: Found) -> Found:
+    def _move(self, image: str, tag: Tag, found: FoundManifest) -> FoundManifest:
         """Set a tag to the manifest that was found, unless it could not be cached."""
         if found.body is not None:
             return found
         return replace(found, asset=self._tags.point(image, tag, found.asset))
 
-    def _hold(self, image: str, tag: Tag, asset: Asset, digest: Digest) -> Found | None:
+    def _hold(self, image: str, tag: Tag, asset: Asset, digest: Digest) -> FoundManifest | None:
         held = self._tags.hold(asset, digest)
         if held is None:
             return None
@@ -249,11 +255,11 @@ class ProxyManifests:
             f"The remote has moved {image}:{tag} to {digest} less than "
             f"{self._site.proxy.minimum_age} h ago. This is the previous image."
         )
-        return Found(held, Source.REVALIDATED, text)
+        return FoundManifest(held, Source.REVALIDATED, text)
 
     # Answers ------------------------------------------------------------------------------------
 
-    def _content(self, found: Found) -> Content:
+    def _content(self, found: FoundManifest) -> Content:
         asset = found.asset
         digest = asset.attributes["digest"]
         headers = {"Docker-Content-Digest": digest, **self._site.cache.headers(found.source, asset)}
@@ -269,7 +275,7 @@ class ProxyManifests:
             pull=manifest_pull(self._site.content, asset),
         )
 
-    def _body(self, found: Found) -> BinaryIO | bytes:
+    def _body(self, found: FoundManifest) -> BinaryIO | bytes:
         return self._site.content.open_body(found.asset) if found.body is None else found.body
 
 

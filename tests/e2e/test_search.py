@@ -22,7 +22,7 @@ QUICKLY = 10.0  # seconds for a whole command; a handshake that is not ended tak
 
 
 @dataclass(frozen=True)
-class Place:
+class SearchPlace:
     """A server with repositories to search, by the ports of their connectors."""
 
     server: LiveServer
@@ -52,7 +52,7 @@ def push(server: LiveServer, port: int, *names: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Iterator[Place]:
+def place(tmp_path_factory) -> Iterator[SearchPlace]:
     """Images in a hosted repository, in the index of a proxy, and in a group of both."""
     settings = {"security": {"anonymous_read": True}}
     directory = tmp_path_factory.mktemp("search")
@@ -81,7 +81,7 @@ def place(tmp_path_factory) -> Iterator[Place]:
         push(server, private, "secret/nginx")
         for port in ports:
             wait_until(lambda port=port: is_open(port), what="the connector")
-        yield Place(server, *ports)
+        yield SearchPlace(server, *ports)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ doctor = Blueprint("doctor", "repoman_web", url_prefix="/admin/doctor")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ShownFinding:
     """A finding, and the check that made it."""
 
     result: CheckResult
@@ -45,7 +45,7 @@ def count_problems() -> int:
 def show() -> str:
     """Return the last results of all checks, the most urgent first."""
     results = current_repoman().doctor.results()
-    found = [Found(each, one) for each in results for one in each.findings]
+    found = [ShownFinding(each, one) for each in results for one in each.findings]
     made = [each for each in results if each.at]
     by_state = {
         state: [each for each in found if each.finding.state is state] for state in FindingState
