@@ -61,8 +61,8 @@ from repoman.search import Filter, FoundComponent, Searched, find_components
 
 Attributes = Mapping[str, Any]
 
-PROMISE_INTERVAL_S = 3600.0
-"""A promise is written at most once in so many seconds for one asset."""
+PROMISE_INTERVAL_S = 3600.0  # A promise is written at most once in so long for one asset.
+BATCH_ASSETS = 100  # Assets that one transaction removes; of each, some ten rows go or change.
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +330,7 @@ class ContentStore:
         keep no asset go with them. The bytes stay for compaction, since other assets may share
         them. ``audit`` is how the audit log tells of some of them, by path.
         """
-        return sum(self._remove(each, audit) for each in batches(paths))
+        return sum(self._remove(each, audit) for each in batches(paths, BATCH_ASSETS))
 
     def trash_assets(
         self, paths: Iterable[str], audit: Mapping[str, AuditEntry] = MappingProxyType({})
@@ -341,7 +341,7 @@ class ContentStore:
         then. They, and their references, are of other kinds (:func:`trashed_kind`). Delete them
         there once nobody will want them back.
         """
-        return sum(self._remove(each, audit, is_kept=True) for each in batches(paths))
+        return sum(self._remove(each, audit, is_kept=True) for each in batches(paths, BATCH_ASSETS))
 
     def _remove(
         self, paths: list[str], audit: Mapping[str, AuditEntry], *, is_kept: bool = False

@@ -162,10 +162,10 @@ class Locked(Unavailable):
     retry_after = RETRY_AFTER_S
 
 
-def batches(items: Iterable[T]) -> Iterator[list[T]]:
-    """Yield the items in lists that fit in a statement."""
+def batches(items: Iterable[T], size: int = BATCH_VALUES) -> Iterator[list[T]]:
+    """Yield the items in lists; the usual ones fit in a statement."""
     iterator = iter(items)
-    while batch := list(islice(iterator, BATCH_VALUES)):
+    while batch := list(islice(iterator, size)):
         yield batch
 
 

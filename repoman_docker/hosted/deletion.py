@@ -2,10 +2,18 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 
-from repoman.plugin import Conflict, ContentStore, Coordinate, Denied, NotFound, ReadOnly
+from repoman.plugin import (
+    Conflict,
+    ContentStore,
+    Coordinate,
+    Denied,
+    NotFound,
+    ReadOnly,
+    RepomanError,
+)
 from repoman_docker.hosted.holders import check_holders, find_held
 from repoman_docker.layout import (
     BLOB,
@@ -26,8 +34,9 @@ from repoman_docker.service import CheckDelete, Discard
 from repoman_docker.v1.records import chain_paths
 
 NOTE = "A manifest stays when its tag is deleted; the tags of a deleted manifest go with it."
-BATCH_ASSETS = 500  # Assets of an image that are deleted in one transaction.
-BATCH_MANIFESTS = 100  # Each of them may be listed by many indexes.
+# What one transaction deletes; of each, some ten rows go or change.
+BATCH_TAGS = 100
+BATCH_MANIFESTS = 20  # Each of them has many layers, and may be listed by many indexes.
 
 
 def delete_manifest(
@@ -45,29 +54,49 @@ def delete_manifest(
     The tags of the indexes that list it stay; ``check_holder`` is asked about these.
     """
     path = manifest_path(name, digest)
-    while True:
-        with content.transaction():
-            if content.find_asset(path) is None:
-                return False
-            if check_holder is not None:
-                check_holders(content, path, check_holder)
-            tags = [each.path for each in content.referring(path, TAG, "", BATCH_ASSETS + 1)]
-            batch = tags[:BATCH_ASSETS]
-            if check_tag is not None:
-                for each in batch:
-                    check_tag(Tag(each.rpartition("/")[2]))
-            if len(tags) <= BATCH_ASSETS:
-                gone = [*tags, *chain_paths(content, name, digest)]
-                discard([path], deletion_entries([path]))
-                content.delete_assets(gone, deletion_entries(tags))
-                return True
-            content.delete_assets(batch, deletion_entries(batch))
+    with _telling(name) as note:
+        while True:
+            with content.transaction():
+                if content.find_asset(path) is None:
+                    return False
+                if check_holder is not None:
+                    check_holders(content, path, check_holder)
+                tags = [each.path for each in content.referring(path, TAG, "", BATCH_TAGS + 1)]
+                batch = tags[:BATCH_TAGS]
+                if check_tag is not None:
+                    for each in batch:
+                        check_tag(Tag(each.rpartition("/")[2]))
+                if len(tags) <= BATCH_TAGS:
+                    gone = [*tags, *chain_paths(content, name, digest)]
+                    discard([path], deletion_entries([path]))
+                    content.delete_assets(gone, deletion_entries(tags))
+                    return True
+                content.delete_assets(batch, deletion_entries(batch))
+            note(len(batch))
+
+
+@contextmanager
+def _telling(name: str) -> Iterator[Callable[[int], None]]:
+    """Say in an error how much of an image is gone already, as far as it was noted."""
+    gone = 0
+
+    def note(count: int) -> None:
+        nonlocal gone
+        gone += count
+
+    try:
+        yield note
+    except RepomanError as error:
+        if gone:
+            told = f"{gone:,} tags and manifests of {name} are deleted already, the rest is not."
+            error.args = (f"{error} {told}", *error.args[1:])
+        raise
 
 
 def check_tags(content: ContentStore, path: str, check_tag: CheckDelete) -> None:
     """Check that all tags of the manifest at a path may be deleted, before the first one is."""
     after = ""
-    while tags := content.referring(path, TAG, after, BATCH_ASSETS):
+    while tags := content.referring(path, TAG, after, BATCH_TAGS):
         for tag in tags:
             check_tag(Tag(tag.path.rpartition("/")[2]))
         after = tags[-1].path
@@ -162,9 +191,9 @@ class Deletion:
                 return False
             return delete_manifest(self._content, name, digest, self._discard)
 
-    def _delete(self, paths: Iterable[str]) -> None:
+    def _delete(self, paths: Iterable[str]) -> int:
         paths = list(paths)
-        self._content.delete_assets(paths, deletion_entries(paths))
+        return self._content.delete_assets(paths, deletion_entries(paths))
 
     def _check_write(self) -> None:
         if self._read_only:
@@ -183,15 +212,20 @@ class Deletion:
         for tags in self._tags_of(name):
             for each in tags:
                 self._check_tag(name, each)
-        for tags in self._tags_of(name):
-            with self._content.transaction():
-                self._delete(tag_path(name, Tag(each)) for each in self._deletable(name, tags))
-        for prefix in manifest_prefixes(name):
-            self._delete_manifests(prefix, began_at)
+        with _telling(name) as note:
+            for tags in self._tags_of(name):
+                with self._content.transaction():
+                    count = self._delete(
+                        tag_path(name, Tag(each)) for each in self._deletable(name, tags)
+                    )
+                note(count)
+            for prefix in manifest_prefixes(name):
+                for count in self._delete_manifests(prefix, began_at):
+                    note(count)
 
     def _tags_of(self, name: str) -> Iterator[list[str]]:
         after = ""
-        while tags := self._content.list_versions(TAG, name, after, BATCH_ASSETS):
+        while tags := self._content.list_versions(TAG, name, after, BATCH_TAGS):
             yield tags
             after = tags[-1]
 
@@ -201,8 +235,11 @@ class Deletion:
                 self._check_tag(name, each)
                 yield each
 
-    def _delete_manifests(self, prefix: str, began_at: float) -> None:
-        """Delete manifests, with their chains, but none that is needed by what was pushed since."""
+    def _delete_manifests(self, prefix: str, began_at: float) -> Iterator[int]:
+        """Delete manifests, with their chains, but none that is needed by what was pushed since.
+
+        Yields how many went, after each transaction.
+        """
         after = ""
         while True:
             with self._content.transaction():
@@ -213,5 +250,6 @@ class Deletion:
                 held = find_held(self._content, paths, began_at)
                 going = [each for each in paths if each not in held]
                 self._content.delete_assets(map(v1_chain_of, going))
-                self._discard(going, deletion_entries(going))
+                count = self._discard(going, deletion_entries(going))
+            yield count
             after = paths[-1]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from repoman.errors import Denied, NotFound, Unsupported
+from repoman.content import ContentStore
+from repoman.errors import Denied, NotFound, Unavailable, Unsupported
 from repoman_docker.browsing import image_deletion
 from repoman_docker.browsing.deleting import plan_deletion
 from repoman_docker.browsing.details import describe_image
@@ -20,6 +21,9 @@ from tests.functional.docker.images import (
     make_image,
 )
 from tests.functional.docker.test_browsing import see
+from tests.statements import changed_rows
+
+ROWS_MAX = 1_500  # What a transaction changes at most, with the rows of triggers.
 
 
 @pytest.fixture
@@ -98,12 +102,73 @@ def test_what_is_pushed_between_tags_and_manifests_stays_whole(
     assert registry.get(f"app/manifests/{gone.digest}").status == 404
 
 
+@pytest.fixture
+def many_tags(registry):
+    """The digest of a manifest of ``app`` whose tags take several transactions."""
+    image = make_image()
+    registry.push_blobs("app", image)
+    for tag in range(2 * deletion.BATCH_TAGS + 1):
+        registry.push_manifest("app", str(tag), image.manifest)
+    return image.digest
+
+
+@pytest.fixture
+def failing_late(monkeypatch):
+    """Have the database fail in the second transaction that deletes tags."""
+    original, calls = ContentStore.delete_assets, []
+
+    def delete_assets(self, paths, *audit):
+        calls.append(paths)
+        if len(calls) == 2:
+            raise Unavailable("The database is busy.")
+        return original(self, paths, *audit)
+
+    monkeypatch.setattr(ContentStore, "delete_assets", delete_assets)
+
+
+def test_an_image_goes_in_short_transactions(stage, hosted, registry, many_tags):
+    layers = [f"layer {number}".encode() for number in range(30)]
+    for number in range(2 * deletion.BATCH_MANIFESTS):
+        image = make_image(*layers, annotations={"number": str(number)})
+        registry.push_blobs("app", image)
+        registry.push_manifest("app", image.digest, image.manifest)
+    with changed_rows(stage.repoman.database) as changes:
+        delete_image(see(stage, hosted), "app")
+    assert registry.get(f"app/manifests/{many_tags}").status == 404
+    assert registry.get(f"app/manifests/{image.digest}").status == 404
+    assert max(changes) <= ROWS_MAX
+
+
+def test_a_manifest_with_many_tags_goes_in_short_transactions(stage, registry, many_tags):
+    with changed_rows(stage.repoman.database) as changes:
+        assert registry.delete(f"app/manifests/{many_tags}").status == 202
+    assert max(changes) <= ROWS_MAX
+
+
+def test_who_is_interrupted_learns_how_much_is_gone(
+    stage, hosted, registry, many_tags, failing_late
+):
+    gone = f"{deletion.BATCH_TAGS} tags and manifests of app are deleted already, the rest is not."
+    with pytest.raises(Unavailable, match=f"^The database is busy. {gone}$"):
+        delete_image(see(stage, hosted), "app")
+    assert len(registry.tags("app")) == deletion.BATCH_TAGS + 1
+    delete_image(see(stage, hosted), "app")
+    assert registry.tags("app") == []
+
+
+def test_a_client_that_is_interrupted_learns_how_much_is_gone(registry, many_tags, failing_late):
+    answer = registry.delete(f"app/manifests/{many_tags}")
+    assert (answer.status, answer.code) == (503, "UNAVAILABLE")
+    assert f"{deletion.BATCH_TAGS} tags and manifests of app are deleted already" in answer.message
+    assert registry.delete(f"app/manifests/{many_tags}").status == 202
+
+
 def test_an_immutable_tag_that_is_pushed_meanwhile_stays(stage, registry, hosted, monkeypatch):
     stage.repoman.repositories.update(hosted, {"docker": {"immutable_tags": ["v*"]}})
     old, image = make_image(), make_image()
     registry.push("app", "1", old)
     between(monkeypatch, "_deletable", lambda: registry.push("app", "v1", image))
-    monkeypatch.setattr(deletion, "BATCH_ASSETS", 1)
+    monkeypatch.setattr(deletion, "BATCH_TAGS", 1)
     delete_image(see(stage, hosted), "app")
     assert registry.tags("app") == ["v1"]
     assert registry.pull("app", "v1") == image.manifest

@@ -16,7 +16,7 @@ TAGS = [f"v{number}" for number in range(7)]
 @pytest.fixture
 def hosted(in_process, monkeypatch):
     """The manifests of a repository with one manifest that has many tags."""
-    monkeypatch.setattr(deletion, "BATCH_ASSETS", 2)
+    monkeypatch.setattr(deletion, "BATCH_TAGS", 2)
     repoman = in_process.repoman
     made = repoman.repositories.create("many-tags", "docker-hosted", {})
     client = HttpClient(repoman, connector="many-tags")

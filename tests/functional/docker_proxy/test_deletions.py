@@ -58,7 +58,7 @@ def test_an_image_goes_in_short_transactions_and_those_below_it_stay(
 
     for name in ("delete_assets", "trash_assets"):
         monkeypatch.setattr(ContentStore, name, counted(getattr(ContentStore, name)))
-    for each in ("BATCH_ASSETS", "BATCH_MANIFESTS"):
+    for each in ("BATCH_TAGS", "BATCH_MANIFESTS"):
         monkeypatch.setattr(deletion, each, 2)
     for tag in range(5):
         hosted.push(NAME, f"more-{tag}", make_image())

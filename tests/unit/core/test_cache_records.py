@@ -1,7 +1,5 @@
 """What is remembered of the cache of a proxy."""
 
-from contextlib import contextmanager
-
 import pytest
 
 from repoman.blobs.upload import store_bytes
@@ -9,6 +7,7 @@ from repoman.content import ContentStore, NewAsset
 from repoman.db.models import database_proxy
 from repoman.events.pull_records import PullRow, save_pulls
 from repoman.proxy.cache_records import _LONGEST_UNUSED, CacheRecords
+from tests.statements import changed_rows
 
 
 @pytest.fixture
@@ -106,17 +105,8 @@ def test_checks_are_forgotten_in_short_transactions(records, save, content, data
     paths = [f"tags/a/{number}" for number in range(5)]
     for path in [*paths, "tags/b/1"]:
         save(path, checked_at=1.0)
-    sizes, transaction = [], database.transaction
-
-    @contextmanager
-    def counted(**options):
-        before = database._sqlite.writer.total_changes
-        with transaction(**options):
-            yield
-            sizes.append(database._sqlite.writer.total_changes - before)
-
-    monkeypatch.setattr(database, "transaction", counted)
-    records.forget_checks("tags/a/")
-    assert len(sizes) == 3
+    with changed_rows(database) as changes:
+        records.forget_checks("tags/a/")
+    assert len(changes) == 3
     assert {path: content.get_asset(path).checked_at for path in paths} == dict.fromkeys(paths)
     assert content.get_asset("tags/b/1").checked_at == 1.0

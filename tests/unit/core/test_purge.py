@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
 from itertools import islice
 
 import pytest
@@ -28,6 +27,7 @@ from repoman.testing import Clock
 from repoman.uploads import UploadSessions
 from tests.architecture import ROOT
 from tests.clock import LONG_S
+from tests.statements import changed_rows
 
 KILLER = "tests.unit.core.purge_killer"
 # With each asset change its blob, its component, its package, and the sums of all these.
@@ -134,21 +134,10 @@ def test_nothing_changes_in_a_deleted_repository(database, make_content, blob):
 
 
 @pytest.fixture
-def changes(database, monkeypatch):
-    """How many rows each transaction changed, those of triggers too."""
-    found, transaction = [], database.transaction
-
-    @contextmanager
-    def counted(**options):
-        connection = database._sqlite.writer
-        is_outer, before = not database.in_transaction(), connection.total_changes
-        with transaction(**options):
-            yield
-        if is_outer:
-            found.append(connection.total_changes - before)
-
-    monkeypatch.setattr(database, "transaction", counted)
-    return found
+def changes(database):
+    """How many rows each transaction changed."""
+    with changed_rows(database) as found:
+        yield found
 
 
 def test_no_transaction_is_long(database, make_content, purging, changes, blob):
