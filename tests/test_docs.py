@@ -203,12 +203,18 @@ def test_the_tree_of_errors_is_drawn_as_it_is():
     assert drawn == there
 
 
-# --- Layers --------------------------------------------------------------------------------------
+# --- Layers and layout ---------------------------------------------------------------------------
 
 
 def test_the_layers_are_drawn_as_they_are():
     drawn = re.search(r"^```\n(testing\n.*?)^```$", read("docs/architecture.md"), re.M | re.S)[1]
     assert [set(line.split()) for line in drawn.splitlines()] == list(CORE)
+
+
+def test_each_part_of_the_core_has_a_row_in_the_layout():
+    cells = re.findall(r"^\| (`repoman/.*?) \| ", read("docs/architecture.md"), re.MULTILINE)
+    named = [name for cell in cells for name in re.findall(r"(\w+)(?:\.py|/)`", cell)]
+    assert sorted(named) == sorted(part for parts in CORE for part in parts)
 
 
 # --- Links ---------------------------------------------------------------------------------------
