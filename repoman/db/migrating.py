@@ -106,16 +106,22 @@ class Migrator:
     def _fill(self, migration: Migration) -> None:
         """Run the phases of a migration from where they stopped."""
         told_at = time.monotonic()
-        for table, position in self._batches(migration, _phases_of(migration)):
+        phases = _phases_of(migration)
+        for phase, position in self._batches(migration, phases):
             if time.monotonic() - told_at >= PROGRESS_INTERVAL_S:
                 told_at = time.monotonic()
+                table, _ = phases[phase]
                 last = self._sqlite.execute_sql(
                     f'SELECT coalesce(max("id"), 0) FROM "{table}"'  # noqa: S608 - constants
-                )
-                of = f"{table} {position:,} of {last.fetchone()[0]:,}"
-                _log.info(_MIGRATING, f"{migration.name}, {of}")
+                ).fetchone()[0]
+                of = f"{table} {last if position is None else position:,} of {last:,}"
+                step = f"step {phase + 1} of {len(phases)}"
+                _log.info(_MIGRATING, f"{migration.name}, {step}, {of}")
 
-    def _batches(self, migration: Migration, phases: list[Phase]) -> Iterator[tuple[str, int]]:
+    def _batches(
+        self, migration: Migration, phases: list[Phase]
+    ) -> Iterator[tuple[int, int | None]]:
+        """Fill batches; yield the phase of each and the new position, None at the end of it."""
         while True:
             with self._transaction():
                 # Read inside the transaction, since a command may migrate the database as well.
@@ -123,19 +129,19 @@ class Migrator:
                 if state is None:
                     return
                 phase, position = state
-                table, fill = phases[phase]
+                _, fill = phases[phase]
                 after = fill(self._sqlite, position)
-                phase, position = (phase, after) if after is not None else (phase + 1, 0)
-                self._note(migration, phase if phase < len(phases) else None, position)
-            yield table, position
+                following = (phase + 1, 0) if after is None else (phase, after)
+                self._note(migration, *following, is_over=following[0] == len(phases))
+            yield phase, after
 
     def _position(self, migration: Migration) -> tuple[int, int] | None:
         query = 'SELECT "phase", "position" FROM "migration_backfill" WHERE "name" = ?'
         row: tuple[int, int] | None = self._sqlite.execute_sql(query, (migration.name,)).fetchone()
         return row
 
-    def _note(self, migration: Migration, phase: int | None, position: int) -> None:
-        if phase is None:
+    def _note(self, migration: Migration, phase: int, position: int, *, is_over: bool) -> None:
+        if is_over:
             self._sqlite.execute_sql(
                 'DELETE FROM "migration_backfill" WHERE "name" = ?', (migration.name,)
             )

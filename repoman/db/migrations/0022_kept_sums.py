@@ -4,8 +4,11 @@ Each change costs some updates of single rows, however much there is, and is rig
 who changes content can forget it, deletions that cascade included. Bytes that several paths share
 count once per owner; they are an owner's *own* where nobody else uses them. What belongs to no
 package is used by ``-repository_id``, so that it is not taken for a package's own.
+
+Each index takes a transaction of its own where there is content to read for it.
 """
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 OWNERS = (
@@ -44,20 +47,38 @@ INDEXES = {
 }
 
 
+UPLOADERS = "asset_repository_id_uploader ON asset (repository_id, uploader) WHERE uploader != ''"
+
+
 def up(_migrator: Any, db: Any) -> None:
-    """Create the indexes and triggers."""
+    """Create the triggers, and the indexes in a database without content, which is not filled."""
+    is_filled = "SELECT EXISTS (SELECT 1 FROM component) OR EXISTS (SELECT 1 FROM asset)"
+    if not db.execute_sql(is_filled).fetchone()[0]:
+        for _, create in BACKFILL:
+            create(db, 0)
+    _keep_uses(db)
+    _keep_counts(db)
+    _keep_times(db)
+
+
+def _list_indexes() -> Iterator[tuple[str, str]]:
+    """Yield the table of each index, and the index as SQL."""
     for table, indexes in INDEXES.items():
         for columns in map(str.split, indexes):
             name = "_".join((table, *columns))
             listed = ", ".join(f'"{each}"' for each in columns)
-            db.execute_sql(f'CREATE INDEX "{name}" ON "{table}" ({listed})')
-    db.execute_sql(
-        "CREATE INDEX asset_repository_id_uploader ON asset (repository_id, uploader) "
-        "WHERE uploader != ''"
-    )
-    _keep_uses(db)
-    _keep_counts(db)
-    _keep_times(db)
+            yield table, f'"{name}" ON "{table}" ({listed})'
+    yield "asset", UPLOADERS
+
+
+def _creating(index: str) -> Callable[[Any, int], None]:
+    def create(db: Any, _after: int) -> None:
+        db.execute_sql(f"CREATE INDEX IF NOT EXISTS {index}")
+
+    return create
+
+
+BACKFILL = tuple((table, _creating(index)) for table, index in _list_indexes())
 
 
 def _trigger(db: Any, name: str, event: str, *steps: str, when: str = "") -> None:

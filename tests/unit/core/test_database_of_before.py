@@ -39,6 +39,20 @@ def data(old, tmp_path):
     return shutil.copytree(old, tmp_path / "data")
 
 
+@pytest.fixture(scope="module")
+def schema(tmp_path_factory):
+    """The tables, indexes and triggers of a new database."""
+    directory = tmp_path_factory.mktemp("new")
+    migrate(directory)
+    return read_schema(directory)
+
+
+def read_schema(data):
+    """What a database consists of, as SQL, by name."""
+    with closing(sqlite3.connect(data / FILE)) as connection:
+        return dict(connection.execute("SELECT name, sql FROM sqlite_master").fetchall())
+
+
 def read(data):
     """All rows of all tables, by their first columns; the index for search is asked instead."""
     with closing(sqlite3.connect(data / FILE)) as connection:
@@ -79,12 +93,14 @@ def check(data, old_rows):
             assert connection.execute(search, (text,)).fetchone() == (count,)
 
 
-def test_nothing_is_lost_and_the_sums_are_right(data, old):
+def test_nothing_is_lost_and_the_sums_are_right(data, old, schema):
     rows = read(old)
     output = migrate(data)
     check(data, rows)
+    assert read_schema(data) == schema, "it is like a new one"
     assert "Migrating the database: 0021_catalog" in output
-    assert f"0021_catalog, asset 1,000 of {len(rows['asset']):,}" in output
+    assert f"0021_catalog, step 3 of 8, asset 1,000 of {len(rows['asset']):,}" in output
+    assert f"0022_kept_sums, step 9 of 16, asset {len(rows['asset']):,} of" in output, "an index"
     assert migrate(data) == "", "the second time, there is nothing to do"
 
 
@@ -117,8 +133,8 @@ def test_what_lists_need_is_worked_out(data):
         assert sizes == [(LAYER + MANIFEST,)], "a tag has the size of its image"
 
 
-@pytest.mark.parametrize("step", [3, 8, 14, 20, 26])
-def test_a_kill_in_the_middle_costs_nothing(data, old, step):
+@pytest.mark.parametrize("step", [3, 8, 14, 20, 26, 46, 52, 60])
+def test_a_kill_in_the_middle_costs_nothing(data, old, schema, step):
     rows = read(old)
     for kill in (step, 4):  # and once more, soon
         with subprocess.Popen(command(data), stdout=subprocess.PIPE) as process:
@@ -128,6 +144,7 @@ def test_a_kill_in_the_middle_costs_nothing(data, old, step):
         assert lines[0]
     migrate(data)
     check(data, rows)
+    assert read_schema(data) == schema
 
 
 def test_new_content_is_counted_on_top(data, tmp_path):

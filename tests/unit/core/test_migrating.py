@@ -117,7 +117,8 @@ def test_the_log_tells_how_far_it_is(site, caplog, monkeypatch):
         site.migrate()
     said = [record.getMessage() for record in caplog.records]
     assert said[0] == "Migrating the database: 0002_second (1 of 1)"
-    assert "Migrating the database: 0002_second, item 10 of 25" in said
+    assert "Migrating the database: 0002_second, step 1 of 2, item 10 of 25" in said
+    assert said[-1] == "Migrating the database: 0002_second, step 2 of 2, item 25 of 25"
 
 
 def test_the_log_tells_of_a_table_without_rows(site, caplog, monkeypatch):
@@ -126,4 +127,4 @@ def test_the_log_tells_of_a_table_without_rows(site, caplog, monkeypatch):
         connection.execute("DELETE FROM item")
     with caplog.at_level(logging.INFO, logger="repoman"):
         site.migrate()
-    assert "Migrating the database: 0002_second, item 0 of 0" in caplog.text
+    assert "Migrating the database: 0002_second, step 2 of 2, item 0 of 0" in caplog.text
