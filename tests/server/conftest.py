@@ -1,6 +1,8 @@
 """A server in a thread and a raw client: what the tests of the server need."""
 
 import contextlib
+import fcntl
+import struct
 import threading
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from tests.clock import WAIT_S
 from tests.clock import wait_until as eventually
 from tests.server.client import Client
 
+SIOCOUTQNSD = 0x894B  # bytes that a socket has not sent yet
 TICK = 0.02  # seconds between looks at deadlines, so that tests need not wait for them
 
 
@@ -51,6 +54,20 @@ def finish_calls(loop, *calls):
     for call in (*calls, done.set):
         loop.call(call)
     assert done.wait(WAIT_S)
+
+
+def wait_until_full(service):
+    """Return how many bytes the kernel keeps for the only client, which does not read, at last."""
+    eventually(lambda: service.listener.connections)
+    [connection] = service.listener.connections
+    seen = []
+
+    def has_settled():
+        seen.append(struct.unpack("i", fcntl.ioctl(connection.fd, SIOCOUTQNSD, bytes(4)))[0])
+        return seen[-1] and set(seen[-20:]) == {seen[-1]}
+
+    eventually(has_settled)
+    return seen[-1]
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import hashlib
 import threading
-import time
 
 import pytest
 
@@ -219,22 +218,25 @@ def test_body_that_ends_early_is_a_400(serve, connect, uploads):
 
 def test_client_that_leaves_during_admission_leaves_no_sink_open(serve, connect):
     sinks = []
-    entered = threading.Event()
+    entered, go_on = threading.Event(), threading.Event()
 
     def application(environ, start_response):
         def open_sink():
             entered.set()
-            time.sleep(0.1)
+            assert go_on.wait(WAIT_S)
             sinks.append(Sink())
             return sinks[0]
 
         receive_body(environ, open_sink)
         raise AssertionError("the body never came")
 
-    client = connect(serve(application))
+    service = serve(application)
+    client = connect(service)
     client.send(head("PUT", "/up", "Content-Length: 50"))
     assert entered.wait(WAIT_S)
     client.reset()
+    eventually(lambda: not service.listener.connections)
+    go_on.set()
     eventually(lambda: sinks and sinks[0].closed)
     assert sinks[0].closed == 1
 

@@ -1,11 +1,9 @@
 """Files as responses."""
 
-import fcntl
 import gzip
 import hashlib
 import io
 import os
-import struct
 import threading
 import time
 
@@ -13,10 +11,9 @@ import pytest
 
 from tests.clock import WAIT_S, cpu_limit
 from tests.server.apps import Files, stream
-from tests.server.conftest import eventually, open_files
+from tests.server.conftest import eventually, open_files, wait_until_full
 
 SIZE = 5_000_000
-SIOCOUTQNSD = 0x894B  # bytes that a socket has not sent yet
 
 
 @pytest.fixture
@@ -217,16 +214,7 @@ def test_little_waits_in_the_kernel_for_a_slow_reader(serve, connect, file):
     service = serve(Files(file))
     client = connect(service, receive_buffer=1 << 15)
     client.request("GET", "/")
-    eventually(lambda: service.listener.connections)
-    [connection] = service.listener.connections
-    seen = []
-
-    def has_settled():
-        seen.append(struct.unpack("i", fcntl.ioctl(connection.fd, SIOCOUTQNSD, bytes(4)))[0])
-        return seen[-1] and set(seen[-20:]) == {seen[-1]}
-
-    eventually(has_settled)
-    assert seen[-1] < SIZE / 5
+    assert wait_until_full(service) < SIZE / 5
     assert client.read().body == file.read_bytes()
 
 
@@ -239,10 +227,11 @@ def test_generator_waits_for_a_slow_reader(serve, connect):
             produced.append(number)
             yield b"x" * 100_000
 
-    client = connect(serve(application), receive_buffer=1 << 17)
+    service = serve(application)
+    client = connect(service, receive_buffer=1 << 17)
     client.request("GET", "/")
     client.read_until(b"\r\n\r\n")
-    time.sleep(0.3)
+    wait_until_full(service)
     assert len(produced) < 150  # what the kernel's buffers and one high water mark hold
     assert len(client._read_chunks()) == 20_000_000
 

@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 
 import pytest
 
@@ -10,7 +9,7 @@ from repoman.errors import Unavailable
 from tests.clock import WAIT_S
 from tests.server.apps import hello
 from tests.server.certificates import Certificate
-from tests.server.conftest import eventually
+from tests.server.conftest import eventually, finish_calls
 
 CONTENT = bytes(range(256)) * 8_000  # 2 MB
 
@@ -217,7 +216,7 @@ def test_shutdown_waits_for_the_rest(start, growing):
     client.request("GET", "/?0,2000")
     client.read_until(b"\r\n\r\n")
     service.server.shutdown(WAIT_S)
-    time.sleep(0.1)
+    finish_calls(service.server.main)
     growing.grow(2000)
     assert client.read_exactly(2000) == CONTENT[:2000]
     service.thread.join(WAIT_S)

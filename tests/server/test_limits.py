@@ -3,13 +3,12 @@
 import errno
 import os
 import resource
-import time
 
 import pytest
 
 from tests.server.apps import Slow, hello
 from tests.server.certificates import Certificate
-from tests.server.conftest import TICK, eventually
+from tests.server.conftest import eventually, finish_calls
 
 
 def test_at_the_limit_the_longest_idle_connection_makes_room(serve, connect):
@@ -35,7 +34,8 @@ def test_at_the_limit_busy_connections_are_left_alone(serve, connect, caplog):
         if number < 4:
             eventually(lambda count=number + 1: len(service.listener.connections) == count)
     eventually(lambda: "can be accepted for now: all 3 are busy" in caplog.text)
-    time.sleep(5 * TICK)
+    for _ in range(5):
+        finish_calls(service.server.main, service.server._tick)
     assert len(service.listener.connections) == 4
     application.go_on.set()
     for client in clients:

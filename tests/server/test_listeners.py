@@ -4,7 +4,6 @@ import os
 import resource
 import socket
 import threading
-import time
 
 import pytest
 
@@ -14,7 +13,7 @@ from repoman.server.connection import Connection
 from repoman.server.server import Server
 from tests.clock import LONG_S, WAIT_S
 from tests.server.apps import Files, Slow, Uploads, echo_connector, hello
-from tests.server.conftest import eventually, open_files
+from tests.server.conftest import eventually, finish_calls, open_files
 
 
 def test_each_request_carries_its_connector(serve, connect):
@@ -292,7 +291,7 @@ def test_shutdown_answers_what_runs_and_ends(serve, connect):
     client.request("GET", "/slow")
     assert application.entered.wait(WAIT_S)
     service.server.shutdown(WAIT_S)
-    time.sleep(0.05)
+    finish_calls(service.server.main, service.server._tick)
     assert service.thread.is_alive()
     application.go_on.set()
     assert client.read().body == b"hello"

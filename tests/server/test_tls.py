@@ -5,7 +5,6 @@ import hashlib
 import ssl
 import subprocess
 import threading
-import time
 
 import pytest
 
@@ -14,7 +13,7 @@ from repoman.server.tls_contexts import choose_by_name, load_context
 from tests.clock import LONG_S, WAIT_S
 from tests.server.apps import Files, Uploads, echo_connector, hello, stream
 from tests.server.certificates import Certificate
-from tests.server.conftest import eventually
+from tests.server.conftest import eventually, wait_until_full
 
 BIG = bytes(range(256)) * 16_000
 
@@ -108,11 +107,11 @@ def test_download_by_a_slow_reader(secure, tmp_path):
     """Full socket buffers: OpenSSL must be asked again for the same bytes."""
     path = tmp_path / "file"
     path.write_bytes(BIG * 2)
-    _, connect = secure(Files(path))
+    service, connect = secure(Files(path))
     client = connect(receive_buffer=1 << 16)
     client.request("GET", "/")
     client.read_until(b"\r\n\r\n")
-    time.sleep(0.2)
+    wait_until_full(service)
     assert client.read_exactly(2 * len(BIG)) == BIG * 2
 
 
@@ -121,19 +120,19 @@ def test_large_response_from_memory_to_a_slow_reader(secure):
         start_response("200 OK", [("Content-Length", str(len(BIG)))])
         return [BIG]
 
-    _, connect = secure(application)
+    service, connect = secure(application)
     client = connect(receive_buffer=1 << 16)
     client.request("GET", "/")
     client.read_until(b"\r\n\r\n")
-    time.sleep(0.2)
+    wait_until_full(service)
     assert client.read_exactly(len(BIG)) == BIG
 
 
 def test_generator_to_a_slow_reader(secure):
-    _, connect = secure(stream(100, 33_333))
+    service, connect = secure(stream(100, 33_333))
     client = connect(receive_buffer=1 << 16)
     client.request("GET", "/")
-    time.sleep(0.2)
+    wait_until_full(service)
     body = client.read().body
     assert len(body) == 3_333_300
     assert (
