@@ -136,6 +136,7 @@ WORDS = re.compile(r"docker|manifest|(?<![a-z])oci(?![a-z])|pypi|npm", re.IGNORE
 MUTATORS = {"add", "append", "clear", "discard", "extend", "insert", "pop", "popitem", "remove"}
 MUTATORS |= {"reverse", "setdefault", "sort", "update"}
 MODULE_LINES = 500
+SMALL_LINES = 60  # A module with fewer is small; few are.
 FUNCTION_LINES = 40
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -12,6 +12,7 @@ from tests.architecture import (
     FORMAT_LINES,
     ROOT,
     RULES,
+    SMALL_LINES,
     Module,
     code_lines,
     core_imports_downwards,
@@ -72,6 +73,13 @@ def test_no_word_of_a_format_is_in_the_core():
         for problem in words_of_formats(path.read_text(encoding="utf-8"))
     ]
     assert problems == []
+
+
+def test_few_modules_are_small():
+    """Nothing is cut into pieces that must be read together."""
+    product = [module for module in modules() if module.is_core or module.is_plugin]
+    small = [each.path for each in product if len(each.text.splitlines()) < SMALL_LINES]
+    assert len(small) <= len(product) / 5, "\n".join(small)
 
 
 def test_no_format_is_larger_than_its_budget():
