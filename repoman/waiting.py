@@ -63,6 +63,59 @@ def _announced(thread: Worker, what: Wait) -> Iterator[None]:
             thread.awaits = None
 
 
+class _Turnstile:
+    """A lock whose holder sees that others wait, and that goes to them before it does again.
+
+    Whoever waits for it holds ``_next`` until it has it. So a thread that lets go and wants it
+    again at once comes after the one that waited.
+    """
+
+    __slots__ = ("_held", "_next")
+
+    def __init__(self) -> None:
+        self._next = threading.Lock()
+        self._held = threading.Lock()
+
+    def acquire(self, patience: float) -> bool:
+        """Wait for it; return whether it was free in time (seconds)."""
+        if not self._next.locked() and self._held.acquire(blocking=False):
+            return True
+        if not self._next.acquire(timeout=patience):
+            return False
+        try:
+            return self._held.acquire(timeout=patience)
+        finally:
+            self._next.release()
+
+    def release(self) -> None:
+        """Let go of it."""
+        self._held.release()
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for it."""
+        return self._next.locked()
+
+
+class _Slot:
+    """The slot: workers queue up, and the first of them and the loops take turns."""
+
+    __slots__ = ("first", "run")
+
+    def __init__(self) -> None:
+        self.first = _Turnstile()
+        self.run = _Turnstile()
+
+    def take(self, patience: float) -> bool:
+        """Wait for it as a worker; return whether it was free in time."""
+        if not self.first.acquire(patience):
+            return False
+        if self.run.acquire(patience):
+            return True
+        self.first.release()
+        return False
+
+
 class RunSlot:
     """The slot of the one thread that runs Python; it speeds up, and guarantees nothing.
 
@@ -71,43 +124,51 @@ class RunSlot:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._taken = _Taken()
+        self._slot = _Slot()
+        self._mine = _Mine()
 
     def take(self) -> None:
-        """Wait for the slot; take it from a thread that has it for too long."""
-        lock = self._lock
-        while not lock.acquire(timeout=PATIENCE_S):
-            if lock is self._lock:  # The others that wait for it find the new one.
-                self._lock = threading.Lock()
-            lock = self._lock
-        self._taken.lock = lock
-
-    def take_briefly(self) -> None:
-        """Wait for the slot for a moment, and go on without it if it is not free then."""
-        lock = self._lock
-        if lock.acquire(timeout=BRIEF_PATIENCE_S):
-            self._taken.lock = lock
+        """Wait for the slot as a worker; take it from a thread that has it for too long."""
+        slot = self._slot
+        while not slot.take(PATIENCE_S):
+            if slot is self._slot:  # The others that wait for it find the new one.
+                self._slot = _Slot()
+            slot = self._slot
+        self._mine.slot = slot
 
     def keep(self) -> None:
-        """Go on with the slot, or wait for it if another thread has taken it away meanwhile."""
-        if self._taken.lock is not self._lock:
+        """Go on with the slot, after those that wait for it or have taken it away meanwhile."""
+        mine = self._mine.slot
+        if mine is None:
+            return
+        if mine is not self._slot or mine.first.is_wanted:
             self.release()
             self.take()
+        elif mine.run.is_wanted:
+            mine.run.release()
+            if not mine.run.acquire(PATIENCE_S):
+                mine.first.release()
+                self.take()
 
     def release(self) -> bool:
         """Let go of the slot; return whether the thread had it."""
-        lock, self._taken.lock = self._taken.lock, None
-        if lock is None:
+        mine, self._mine.slot = self._mine.slot, None
+        if mine is None:
             return False
-        lock.release()
+        mine.run.release()
+        mine.first.release()
         return True
 
+    def take_briefly(self) -> "_Turnstile | None":
+        """Wait for the slot as a loop for a moment; return what to release, if it was free."""
+        run = self._slot.run
+        return run if run.acquire(BRIEF_PATIENCE_S) else None
 
-class _Taken(threading.local):
-    """The lock that the thread holds: the slot, or what was the slot when it was taken."""
 
-    lock: "threading.Lock | None" = None
+class _Mine(threading.local):
+    """The slot that a worker has, or what was the slot when it was taken."""
+
+    slot: "_Slot | None" = None
 
 
 RUN_SLOT = RunSlot()
@@ -142,3 +203,4 @@ def turn() -> Iterator[None]:
         yield
     finally:
         _turns.release()
+        RUN_SLOT.keep()

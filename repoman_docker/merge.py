@@ -13,6 +13,7 @@ from repoman.plugin import LAST_CHARACTER, Span, beginning_with, turn
 from repoman_docker.protocol.descriptor import Descriptor
 
 BATCH_NAMES = 500  # names read at a time from a filtered list
+TURN_NAMES = 100  # names examined in one turn
 
 
 @dataclass(slots=True)
@@ -70,8 +71,9 @@ def read_names(
         after = max(after, _before(span[0]))
         batch = read(after, BATCH_NAMES)
         inside = list(takewhile(span[1].__gt__, batch))
-        with turn():
-            found += filter(counts, inside)
+        for start in range(0, len(inside), TURN_NAMES):
+            with turn():
+                found += filter(counts, inside[start : start + TURN_NAMES])
         budget.spend(len(inside) or 1)
         if len(found) >= limit:
             return Names.page(found[:limit], limit)

@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 from wsgiref.types import WSGIApplication
@@ -252,10 +253,12 @@ class Connection:
         self.serving = request
         self.worker = None  # not yet
         work = RequestRunner(self.host.application, self, request).run
+        client = request.headers.get("AUTHORIZATION") or self.addr[0]
+        submit = partial(self.host.workers.submit, work, client)
         if self.loop is self.host.main:
-            self.host.workers.submit(work)
+            submit()
         else:
-            self.move(self.host.main, work)
+            self.move(self.host.main, submit)
 
     def say(self, data: bytes) -> None:
         """Send bytes that are no response of a task."""
@@ -276,11 +279,11 @@ class Connection:
         )
         self.closing = self.lingers = True
 
-    def move(self, loop: Loop, work: Callable[[], object] | None = None) -> None:
-        """Move to another loop, and have a worker do something once there."""
+    def move(self, loop: Loop, first: Callable[[], object] | None = None) -> None:
+        """Move to another loop, and do something first once there."""
         self.loop.unregister(self)
         self.loop = loop
-        loop.call(self._arrive, work)
+        loop.call(self._arrive, first)
 
     def answer_at_once(self, raw: bytes) -> bytes | None:
         """Return the response to a header if it takes no parser and no worker."""
@@ -428,9 +431,9 @@ class Connection:
         else:
             self.close_if_idle()
 
-    def _arrive(self, work: Callable[[], object] | None) -> None:
-        if work is not None:
-            self.host.workers.submit(work)
+    def _arrive(self, first: Callable[[], object] | None) -> None:
+        if first is not None:
+            first()
         if self.connected:
             self.loop.register(self)
             self.refresh()

@@ -75,7 +75,7 @@ class Server:
             settings.threads, REMOTE_WAITS_MAX, DATABASE_WAITS_MAX, TURN_WAITS_MAX
         )
         self.main.after_turn = self.workers.nudge
-        self.main.backlog = self.workers.queue
+        self.main.backlog = self.workers.queue.lines
         self.main.on_tick = self._tick
         self.fast: FastAnswer | None = None
         self.is_paused = False  # no connection is accepted for now

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -17,6 +17,43 @@ RETRY_AFTER_S = 10  # What a request is told that is refused because too many wa
 JOIN_S = 0.05  # How often the end looks whether the rest of the threads only wait for remotes.
 
 Work = Callable[[], object]
+
+
+class FairQueue:
+    """Work that waits, taken in turns from those who want it: who wants much waits for itself.
+
+    Not thread safe.
+
+    Attributes:
+        lines: the work and since when it waits, by who wants it; the next comes first.
+    """
+
+    def __init__(self) -> None:
+        self.lines: OrderedDict[str, deque[tuple[float, Work]]] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Return how many pieces of work wait."""
+        return sum(map(len, self.lines.values()))
+
+    def put(self, work: Work, who: str) -> None:
+        """Add work, after all other work of the same ``who``."""
+        line = self.lines.get(who)
+        if line is None:
+            line = self.lines[who] = deque()
+        line.append((time.monotonic(), work))
+
+    def take(self) -> Work:
+        """Return the next work (KeyError: there is none)."""
+        who, line = self.lines.popitem(last=False)
+        work = line.popleft()[1]
+        if line:
+            self.lines[who] = line
+        return work
+
+    @property
+    def next_since(self) -> float:
+        """When the next work came, in seconds of the monotonic clock."""
+        return next(iter(self.lines.values()))[0][0]
 
 
 class WorkerPool:
@@ -37,7 +74,7 @@ class WorkerPool:
         self, threads: int, remote_waits: int = 0, database_waits: int = 0, turn_waits: int = 0
     ) -> None:
         self._lock = threading.Lock()
-        self.queue: deque[tuple[float, Work]] = deque()
+        self.queue = FairQueue()
         self._idle: list[threading.Lock] = []
         self._places = threads
         self._bounds = {
@@ -61,21 +98,22 @@ class WorkerPool:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, work: Work) -> None:
-        """Have a worker do this soon. For the thread that calls :meth:`nudge`."""
+    def submit(self, work: Work, who: str = "") -> None:
+        """Have a worker do this soon, for somebody. For the thread that calls :meth:`nudge`."""
         with self._lock:
-            self.queue.append((time.monotonic(), work))
+            self.queue.put(work, who)
             if self._active - self._waiting == 0:
                 self._wake_one()
 
     def nudge(self) -> bool:
         """Wake a worker if work has waited too long; True if that may be needed again."""
-        if not self.queue:
+        if not self.queue.lines:
             return False
         with self._lock:
-            if self.queue and time.monotonic() - self.queue[0][0] >= WAKE_DELAY_S:
+            if self.queue.lines and time.monotonic() - self.queue.next_since >= WAKE_DELAY_S:
                 self._wake_one()
-            return bool(self.queue and self._idle and self._active - self._waiting < self._places)
+            free = self._idle and self._active - self._waiting < self._places
+            return bool(self.queue.lines and free)
 
     def stop(self, timeout: float) -> bool:
         """Finish the queue and end the threads; False if some run on after ``timeout`` seconds.
@@ -127,7 +165,7 @@ class WorkerPool:
                 raise _refusal(what)
             self._waits[what] += 1
             self._waiting += 1
-            if self.queue:
+            if self.queue.lines:
                 self._wake_one()
             return True
 
@@ -159,9 +197,9 @@ class WorkerPool:
         while True:
             with self._lock:
                 working = self._active - self._waiting
-                if self.queue and (working <= self._places or self._is_stopping):
-                    work = self.queue.popleft()[1]
-                    if self._waiting and self.queue:
+                if self.queue.lines and (working <= self._places or self._is_stopping):
+                    work = self.queue.take()
+                    if self._waiting and self.queue.lines:
                         self._wake_one()  # the main loop may not come to nudge
                     return work
                 if self._is_stopping:

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from repoman.errors import Unavailable, UpstreamBusy
-from repoman.server.worker_pool import WorkerPool
+from repoman.server.worker_pool import FairQueue, WorkerPool
 from repoman.waiting import Wait, turn, waiting
 from tests.clock import LONG_S, WAIT_S
 from tests.server.conftest import eventually
@@ -27,6 +27,17 @@ def test_everything_is_done(pool):
         pool.submit(lambda number=number: done.append(number))
     eventually(lambda: len(done) == 1000)
     assert sorted(done) == list(range(1000))
+
+
+def test_many_requests_of_one_client_delay_no_other():
+    queue, done = FairQueue(), []
+    for number in range(3):
+        queue.put(lambda number=number: done.append(f"many {number}"), "many")
+    queue.put(lambda: done.append("few"), "few")
+    assert len(queue) == 4
+    while queue.lines:
+        queue.take()()
+    assert done == ["many 0", "few", "many 1", "many 2"]
 
 
 def test_quick_work_is_done_by_one_worker(pool):

@@ -38,6 +38,11 @@ def begin():
     assert not any(thread.is_alive() for thread in threads)
 
 
+def is_taken(slot: RunSlot) -> bool:
+    """Whether a thread has the slot."""
+    return slot._slot.run._held.locked()
+
+
 def test_one_thread_at_a_time_has_the_slot(slot, patient, begin):
     running, most = [], []
 
@@ -67,7 +72,7 @@ def test_others_run_while_a_thread_waits_for_the_system(slot, patient, begin):
     begin(other)
     with waiting.blocking():
         assert has_run.wait(WAIT_S)
-    assert not slot._lock.acquire(blocking=False), "it has the slot again"
+    assert is_taken(slot), "it has the slot again"
     assert slot.release()
 
 
@@ -86,30 +91,30 @@ def test_who_has_the_slot_for_too_long_loses_it(slot, begin):
         done.release()
 
     begin(slow)
-    wait_until(slot._lock.locked, what="the slot to be taken")
-    first = slot._lock
+    wait_until(lambda: is_taken(slot), what="the slot to be taken")
+    first = slot._slot
     for _ in range(3):
         begin(quick)
     for _ in range(3):
         assert done.acquire(timeout=WAIT_S)
-    assert slot._lock is not first
+    assert slot._slot is not first
     go_on.set()
     assert done.acquire(timeout=WAIT_S)
-    assert not slot._lock.locked()
+    assert not is_taken(slot)
 
 
 def test_a_thread_keeps_the_slot_for_more_work(slot):
     slot.take()
     slot.keep()
-    assert slot._lock.locked()
+    assert is_taken(slot)
     assert slot.release()
-    assert not slot._lock.locked()
+    assert not is_taken(slot)
 
 
 def test_who_lost_the_slot_does_not_keep_it(slot, begin):
     is_over = threading.Event()
     slot.take()
-    first = slot._lock
+    first = slot._slot
 
     def other():
         slot.take()
@@ -119,10 +124,61 @@ def test_who_lost_the_slot_does_not_keep_it(slot, begin):
     begin(other)
     assert is_over.wait(WAIT_S)
     slot.keep()
-    assert slot._lock is not first
-    assert slot._lock.locked()
-    assert not first.locked()
+    assert slot._slot is not first
+    assert is_taken(slot)
+    assert not first.run._held.locked()
     assert slot.release()
+
+
+def test_those_who_wait_go_first(slot, patient, monkeypatch, begin):
+    monkeypatch.setattr(waiting, "BRIEF_PATIENCE_S", LONG_S)
+    order = []
+
+    def worker():
+        slot.take()
+        order.append("worker")
+        assert slot.release()
+
+    def loop():
+        taken = slot.take_briefly()
+        order.append("loop")
+        taken.release()
+
+    slot.take()
+    begin(loop)
+    wait_until(lambda: slot._slot.run.is_wanted, what="the loop to wait")
+    slot.keep()
+    assert order == ["loop"]
+    begin(worker)
+    wait_until(lambda: slot._slot.first.is_wanted, what="the worker to wait")
+    slot.keep()
+    assert order == ["loop", "worker"]
+    assert slot.release()
+
+
+def test_a_loop_does_not_wait_for_all_workers(slot, patient, monkeypatch, begin):
+    monkeypatch.setattr(waiting, "BRIEF_PATIENCE_S", LONG_S)
+    order = []
+
+    def worker():
+        slot.take()
+        order.append("worker")
+        assert slot.release()
+
+    def loop():
+        taken = slot.take_briefly()
+        order.append("loop")
+        taken.release()
+
+    slot.take()
+    for _ in range(3):
+        begin(worker)
+    wait_until(lambda: slot._slot.first.is_wanted, what="the workers to wait")
+    begin(loop)
+    wait_until(lambda: slot._slot.run.is_wanted, what="the loop to wait")
+    assert slot.release()
+    wait_until(lambda: len(order) == 4, what="all of them")
+    assert order[0] == "loop"
 
 
 def test_a_loop_goes_on_without_the_slot(slot, begin):
@@ -130,8 +186,7 @@ def test_a_loop_goes_on_without_the_slot(slot, begin):
     slot.take()
 
     def loop():
-        slot.take_briefly()
-        assert not slot.release()
+        assert slot.take_briefly() is None
         is_over.set()
 
     begin(loop)
@@ -142,4 +197,4 @@ def test_a_loop_goes_on_without_the_slot(slot, begin):
 def test_blocking_without_the_slot_takes_none(slot):
     with waiting.blocking():
         pass
-    assert not slot._lock.locked()
+    assert not is_taken(slot)
