@@ -71,11 +71,11 @@ class Durations:
         """The number of requests."""
         return sum(self.counts)
 
-    def add(self, seconds: float) -> None:
-        """Count a request."""
+    def add(self, seconds: float, count: int) -> None:
+        """Count requests that took as long."""
         number = sum(seconds > bound for bound in BUCKETS_S)
-        self.counts[number] += 1
-        self.total += seconds
+        self.counts[number] += count
+        self.total += seconds * count
         self.longest = max(self.longest, seconds)
 
 
@@ -105,8 +105,10 @@ class Requests:
     def add_up(self) -> None:
         """Add up what has come since the last time; call it often."""
         with self._lock:
-            for _ in range(len(self._queue)):
-                self._add(self._queue.popleft())
+            # What is repeated from memory gives the same sample each time.
+            samples = Counter(self._queue.popleft() for _ in range(len(self._queue)))
+            for sample, count in samples.items():
+                self._add(sample, count)
 
     def totals(self) -> tuple[Counter[str], Counter[str], Counter[str]]:
         """Return requests by status, and those that caches took part in with their bytes."""
@@ -155,19 +157,19 @@ class Requests:
                 "repoman_http_response_bytes_total", "Bytes of response bodies.", self.sent
             )
 
-    def _add(self, sample: Sample) -> None:
+    def _add(self, sample: Sample, count: int) -> None:
         method, status, seconds, sent, received, source, is_repeated = sample
         has_body = method != "HEAD"
         method = method if method in METHODS else OTHER
-        self.by_status[method, status] += 1
-        self.by_method.setdefault(method, Durations()).add(seconds)
-        size = _bytes_of(sent) if has_body else 0
+        self.by_status[method, status] += count
+        self.by_method.setdefault(method, Durations()).add(seconds, count)
+        size = _bytes_of(sent) * count if has_body else 0
         if source != "-":
-            self.by_source[source] += 1
+            self.by_source[source] += count
             self.sent_by_source[source] += size
         self.sent += size
-        self.received += _bytes_of(received)
-        self.repeated += is_repeated
+        self.received += _bytes_of(received) * count
+        self.repeated += is_repeated * count
 
 
 def _histogram(by_method: Mapping[str, Durations]) -> Iterator[tuple[str, dict[str, str], Value]]:

@@ -8,7 +8,7 @@ pulls of about the last minute.
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -133,10 +133,10 @@ class PullLog:
 
     def _add_up(self) -> None:
         now = self._clock()
-        for _ in range(len(self._queue)):
-            pull, counts = self._queue.popleft()
+        came = Counter(self._queue.popleft() for _ in range(len(self._queue)))
+        for (pull, counts), number in came.items():
             if pull in self._waiting or len(self._waiting) < PULLS_MAX:
-                self._waiting[pull] = self._waiting.get(pull, _NONE).plus(int(counts), now)
+                self._waiting[pull] = self._waiting.get(pull, _NONE).plus(counts * number, now)
 
     def _take(self, *, is_last: bool = False) -> None:
         """Make those waiting pulls due that were not written within the last minute."""

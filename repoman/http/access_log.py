@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, TextIO
 
 from repoman.http.body import WSGI, Environ
@@ -92,7 +93,7 @@ class _Line:
         self._what = method, status
         self._how = length, environ.get("CONTENT_LENGTH", ""), source
         self._agent = agent
-        self._again = ""
+        self._again: tuple[str, Sample] | None = None
 
     def write(self, address: str, seconds: float) -> None:
         """Log the line, and count the request."""
@@ -101,10 +102,12 @@ class _Line:
 
     def write_again(self, address: str) -> None:
         """Log the line for a response that was repeated from memory, in no time."""
-        if not self._again:
-            self._again = f'{self._text} 0.0 ms "{self._agent}"'
-        self._write(address + self._again)
-        self._note((*self._what, 0.0, *self._how, True))
+        if self._again is None:
+            line = f'{self._text} 0.0 ms "{self._agent}"'
+            self._again = line, (*self._what, 0.0, *self._how, True)
+        line, sample = self._again
+        self._write(address + line)
+        self._note(sample)
 
 
 def _are_harmless(words: str, texts: str) -> bool:
@@ -165,5 +168,9 @@ class AccessRing:
 
 def _render(entry: tuple[float, str]) -> str:
     moment, line = entry
-    second = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
-    return f"{second},{int(moment % 1 * 1000):03d} INFO repoman.access: {line}\n"
+    return f"{_second(int(moment))},{int(moment % 1 * 1000):03d} INFO repoman.access: {line}\n"
+
+
+@lru_cache(maxsize=2)
+def _second(moment: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
