@@ -79,6 +79,7 @@ class Listed(list[Entry]):
     Attributes:
         headers: state the source; empty if there is only one.
         warnings: sentences on what may be out of date or missing.
+        is_cacheable: whether it stays the same until the next write; not if a remote was asked.
     """
 
     def __init__(
@@ -86,10 +87,13 @@ class Listed(list[Entry]):
         entries: Iterable[Entry] = (),
         headers: Mapping[str, str] | None = None,
         warnings: Iterable[str] = (),
+        *,
+        is_cacheable: bool = False,
     ) -> None:
         super().__init__(entries)
         self.headers: Mapping[str, str] = headers or {}
         self.warnings = tuple(warnings)
+        self.is_cacheable = is_cacheable
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 from repoman.caching import BUDGET, CacheBudget, LruCache, size_of
 from repoman.db.database import Database
-from repoman.db.topics import READER
+from repoman.db.topics import READER, Dependencies
 
 Value = TypeVar("Value")
 
@@ -65,11 +65,19 @@ class ReadCache(Generic[Value]):
         now = self._topics.numbers
         return all(now.get(topic, 0) == number for topic, number in entry.value[0].items())
 
+    def pass_on(self, read: Callable[[], Value]) -> Value:
+        """Return what ``read`` returns, for a response that may be cached; keep nothing here."""
+        return self._follow(read)[0]
+
     def _read(self, key: Hashable, read: Callable[[], Value]) -> Value:
+        value, dependencies = self._follow(read)
+        if dependencies.is_complete:
+            self._entries.save(key, (dict(dependencies), value))
+        return value
+
+    def _follow(self, read: Callable[[], Value]) -> tuple[Value, Dependencies]:
+        """Return what ``read`` returns, and what it depends on."""
         with self._topics.reading(self._repository) as dependencies:
             value = read()
-        numbers = dict(dependencies)
-        self._topics.note_all(numbers, is_complete=dependencies.is_complete)
-        if dependencies.is_complete:
-            self._entries.save(key, (numbers, value))
-        return value
+        self._topics.note_all(dependencies, is_complete=dependencies.is_complete)
+        return value, dependencies

@@ -163,8 +163,11 @@ class GroupLists:
 
     def tags(self, name: str, after: str, limit: int) -> Listed[str]:
         """See :class:`repoman_docker.service.ListService`."""
-        found, warnings = self._ask(name, lambda m: m.lists.tags(name, after, limit))
-        return Listed(merge_names(found, limit), warnings=warnings)
+        return self._merged(
+            name,
+            lambda member: member.lists.tags(name, after, limit),
+            lambda found: merge_names(found, limit),
+        )
 
     def images(self, after: str, limit: int, budget: Budget) -> Names:
         """See :class:`repoman_docker.service.ListService`."""
@@ -192,16 +195,25 @@ class GroupLists:
 
     def referrers(self, name: str, subject: Digest, after: str, limit: int) -> Listed[Descriptor]:
         """See :class:`repoman_docker.service.ListService`."""
-        found, warnings = self._ask(name, lambda m: m.lists.referrers(name, subject, after, limit))
-        return Listed(merge_referrers(found, limit), warnings=warnings)
+        return self._merged(
+            name,
+            lambda member: member.lists.referrers(name, subject, after, limit),
+            lambda found: merge_referrers(found, limit),
+        )
 
-    def _ask(
-        self, name: str, ask: Callable[[DockerRepository], Listed[Entry]]
-    ) -> tuple[list[Listed[Entry]], list[str]]:
-        """Return the lists of the members, with their headers and warnings."""
+    def _merged(
+        self,
+        name: str,
+        ask: Callable[[DockerRepository], Listed[Entry]],
+        merge: Callable[[list[Listed[Entry]]], list[Entry]],
+    ) -> Listed[Entry]:
+        """Return the lists of the members as one, with all warnings."""
         members = self._members.serving(name)
         found, failures = self._members.gather(members, lambda m: ask(m.service))
-        return found, [*failures, *chain.from_iterable(each.warnings for each in found)]
+        warnings = [*failures, *chain.from_iterable(each.warnings for each in found)]
+        # Who has no list may be a remote, which may have one in a moment.
+        is_cacheable = len(found) == len(members) and all(each.is_cacheable for each in found)
+        return Listed(merge(found), warnings=warnings, is_cacheable=is_cacheable)
 
 
 class GroupBlobs:

@@ -22,21 +22,23 @@ class HostedLists:
 
     def __init__(self, content: ContentStore) -> None:
         self._content = content
+        self._reads = content.open_cache()
 
     def tags(self, name: str, after: str, limit: int) -> Listed[str]:
         """See :class:`repoman_docker.service.ListService`."""
-        found = self._content.list_versions(TAG, name, after, limit)
-        if not found and not self._content.has_component(image(name)):
+        found = self._reads.pass_on(lambda: self._content.list_versions(TAG, name, after, limit))
+        if not found and not self._reads.pass_on(lambda: self.has_image(name)):
             raise failure(
                 ErrorCode.NAME_UNKNOWN,
                 f"There is no image {name} in this repository.",
                 {"name": name},
             )
-        return Listed(found)
+        return Listed(found, is_cacheable=True)
 
     def images(self, after: str, limit: int, budget: Budget) -> Names:
         """See :class:`repoman_docker.service.ListService`; reads only what it returns."""
-        return Names.page(self._content.list_names(IMAGE, after, limit), limit)
+        found = self._reads.pass_on(lambda: self._content.list_names(IMAGE, after, limit))
+        return Names.page(found, limit)
 
     def has_image(self, name: str) -> bool:
         """See :class:`repoman_docker.service.ListService`."""
@@ -46,7 +48,8 @@ class HostedLists:
         """See :class:`repoman_docker.service.ListService`."""
         path = manifest_path(name, subject)
         start = f"manifests/{name}/{after}"
-        return Listed(map(_descriptor, self._content.referring(path, SUBJECT, start, limit)))
+        found = self._reads.pass_on(lambda: self._content.referring(path, SUBJECT, start, limit))
+        return Listed(map(_descriptor, found), is_cacheable=True)
 
 
 def _descriptor(asset: Asset) -> Descriptor:

@@ -7,7 +7,7 @@ from functools import partial
 
 from flask import Response, request
 
-from repoman.plugin import Span, beginning_with, current_security
+from repoman.plugin import Span, allow_caching, beginning_with, current_security
 from repoman_docker.merge import Budget, Names, Read, read_names
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.errors import ErrorCode, RegistryError
@@ -36,15 +36,19 @@ class Sources:
     def __init__(self) -> None:
         self._headers: dict[str, str] = {}
         self._warnings: list[str] = []
+        self._are_cacheable = True
 
     def note(self, part: Listed[Entry]) -> Listed[Entry]:
         """Return a part after collecting its warnings; the headers of the first part win."""
         self._headers = {**part.headers, **self._headers}
         self._warnings += part.warnings
+        self._are_cacheable &= part.is_cacheable
         return part
 
     def tell(self, response: Response) -> Response:
-        """Return a response with the headers and warnings."""
+        """Return a response with the headers and warnings; it may be cached if all parts may."""
+        if self._are_cacheable:
+            allow_caching()
         response.headers.update(self._headers)
         if self._warnings:
             response.headers["Warning"] = render_warnings(self._warnings)
@@ -74,6 +78,7 @@ def get_catalog(_: Route) -> Response:
     if sees_images():
         read = partial(repository().lists.images, budget=budget)
         found = _visible(read, page, visible_images(), budget, visible_spans())
+    allow_caching()  # No repository asks a remote for its images.
     return _list({"repositories": found[: page.limit]}, found, page)
 
 

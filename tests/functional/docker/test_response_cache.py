@@ -16,7 +16,7 @@ import requests
 
 from tests.clock import LONG_S, WAIT_S
 from tests.functional.docker.driver import Registry
-from tests.functional.docker.images import make_image
+from tests.functional.docker.images import OCI_MANIFEST, make_image
 from tests.functional.docker.sites import LiveSite
 from tests.functional.docker.wires import Answer, Socket
 from tests.live import LiveServer, live_server, wait_until
@@ -182,6 +182,21 @@ def test_a_moved_tag_is_seen_by_the_next_request(registry, name, tagged):
         image = make_image()
         registry.push(name, "1", image)
         assert registry.get(tagged).body == image.manifest
+
+
+@pytest.mark.parametrize(
+    "path", ["{name}/tags/list", "_catalog?n=100000", "{name}/referrers/{digest}"]
+)
+def test_a_list_is_answered_from_memory_until_it_changes(registry, name, shared_server, path):
+    digest = registry.push(name, "1", make_image())
+    path = path.format(name=name, digest=digest)
+    before = ask_until_remembered(shared_server, registry, "GET", path)
+    registry.push(f"{name}/other", "2", make_image())
+    subject = {"mediaType": OCI_MANIFEST, "digest": digest, "size": 9}
+    registry.push(name, "2", make_image(subject=subject))
+    after = registry.get(path)
+    assert after.status == 200
+    assert after.body != before.body
 
 
 def test_a_deleted_tag_is_gone_for_the_next_request(registry, tagged):

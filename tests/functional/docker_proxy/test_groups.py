@@ -335,6 +335,21 @@ def test_what_a_hosted_member_and_a_remote_have_is_one_list(make_proxy, hosted, 
     assert page(group, "_catalog", "repositories", 1) == [["other/app"], [NAME]]
 
 
+def test_a_list_for_which_a_remote_was_asked_is_not_cached(make_proxy, hosted, proxy, upstream):
+    own, other = make_proxy.hosted(), make_proxy.hosted()
+    for registry in (hosted, own, other):
+        registry.push(NAME, "1", make_image())
+
+    def tags(*members):
+        group = make_proxy.repoman.repositories.find(name_of(make_proxy.group(*members)))
+        return group.service.lists.tags(NAME, "", 10)
+
+    assert tags(hosted, own, other).is_cacheable
+    assert not tags(hosted, proxy).is_cacheable, "the remote has none so far"
+    upstream.put(NAME, "2", make_image())
+    assert not tags(hosted, proxy).is_cacheable
+
+
 def page(group, path, key, size=2):
     """All pages of a list, as a client that follows links gets them."""
     pages, target = [], f"{path}?n={size}"
