@@ -9,11 +9,13 @@ from repoman.plugin import (
     Collector,
     ConfirmedClock,
     FirstTask,
+    Frozen,
     NotFound,
     Repository,
     Section,
     TaskContext,
     TaskType,
+    Unavailable,
     collect,
 )
 from repoman_docker.service import DockerRepository
@@ -110,17 +112,29 @@ def incomplete_uploads_task() -> TaskType:
     def run(context: TaskContext) -> str:
         idle_s = context.settings(IncompleteUploadsSettings).age * HOUR_S
         repositories = context.list_repositories()
-        count = 0
+        count, failed = 0, []
         for done, repository in enumerate(repositories):
             context.progress(done, len(repositories), repository.name)
             service = repository.service
-            if isinstance(service, DockerRepository) and service.drop_incomplete is not None:
+            if not isinstance(service, DockerRepository) or service.drop_incomplete is None:
+                continue
+            try:
                 dropped = service.drop_incomplete(clock(), idle_s, context.check_stop)
-                if dropped:
-                    context.log(f"{repository.name}: {dropped}")
-                count += dropped
+            except Frozen:
+                raise
+            except Unavailable as error:
+                context.log(f"{repository.name}: {error}")
+                failed.append(repository.name)
+                continue
+            if dropped:
+                context.log(f"{repository.name}: {dropped}")
+            count += dropped
         uploads = "upload" if count == 1 else "uploads"
-        return f"Deleted {count} incomplete {uploads}." if count else ""
+        result = f"Deleted {count} incomplete {uploads}." if count else ""
+        if failed:
+            told = f"{result} Not all in {', '.join(failed)}: the log of this run says why."
+            raise Unavailable(told.strip())
+        return result
 
     return TaskType(
         "repository.docker.upload-purge",

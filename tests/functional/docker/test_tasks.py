@@ -5,8 +5,10 @@ import time
 import pytest
 
 from repoman.db.models import AssetRecord, UploadRecord
+from repoman.errors import Unavailable
 from repoman.printable import render_size
 from repoman.testing import HttpClient
+from repoman.uploads import UploadSessions
 from tests.functional.docker.images import digest_of, make_image
 
 TYPE = "repository.docker.upload-purge"
@@ -52,6 +54,29 @@ def test_the_age_is_a_setting(repoman, begin):
     repoman.make_runner().execute(run)
     assert "Deleted 1" in repoman.tasks.get_run(run.id).result
     repoman.tasks.delete(task)
+
+
+def test_an_unavailable_blob_store_keeps_no_other_repository_waiting(repoman, begin, monkeypatch):
+    broken = repoman.repositories.create("broken", "docker-hosted", {}).config.id
+    begin()
+    UploadRecord.update(started_at=0).execute()
+    end_idle = UploadSessions.end_idle
+
+    def fail(self, *args):
+        if self._repository == broken:
+            raise Unavailable("The disk is gone.")
+        return end_idle(self, *args)
+
+    monkeypatch.setattr(UploadSessions, "end_idle", fail)
+    [task] = [each for each in repoman.tasks.all() if each.type == TYPE]
+    run = repoman.tasks.run(task)
+    assert repoman.make_runner().execute(run) == "failed"
+    assert repoman.tasks.get_run(run.id).result == (
+        "Deleted 1 incomplete upload. Not all in broken: the log of this run says why."
+    )
+    told = [line.text for line in repoman.tasks.lines(run)]
+    assert told == ["broken: The disk is gone.", "idle: 1"]
+    repoman.repositories.delete("broken")
 
 
 GC = "repository.docker.gc"
