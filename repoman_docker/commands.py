@@ -1,7 +1,7 @@
 """Commands about the images of a repository; the same as its pages and the REST API show."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -234,18 +234,20 @@ def show_files(repoman: Repoman, repository: str, image: str, digest: str, as_js
 def delete(
     repoman: Repoman, repository: str, image: str, references: tuple[str, ...], dry_run: bool
 ) -> None:
-    """Delete tags, or digests, of IMAGE; a manifest goes with its last tag."""
+    """Delete tags, or digests, of IMAGE; a manifest goes with its last tag.
+
+    The exit status is 1 if any of them is kept.
+    """
     view = _open(repoman, repository)
     act = plan_deletion if dry_run else delete_references
     plan = act(view, image, references)
     _tell_deletion(plan, "would delete" if dry_run else "deleted", _when_freed(view))
+    _tell_kept({each.reference: each.stays_because for each in plan.rows})
 
 
 def _tell_deletion(plan: DeletionPlan, verb: str, when: str) -> None:
-    for each in plan.rows:
-        if each.stays_because:
-            click.echo(f"kept {each.reference}: {each.stays_because}")
-        elif each.is_digest:
+    for each in plan.going:
+        if each.is_digest:
             click.echo(f"{verb} {each.reference}")
         elif each.image_goes:
             click.echo(f"{verb} {each.reference} with its manifest")
@@ -256,6 +258,15 @@ def _tell_deletion(plan: DeletionPlan, verb: str, when: str) -> None:
         f"{pluralize(len(plan.attachments), 'attached thing')}; "
         f"frees {plan.freed_size} of {plan.size} bytes {when}"
     )
+
+
+def _tell_kept(reasons: Mapping[str, str]) -> None:
+    """Say what was kept, and why, and end with the status 1; nothing has an empty reason."""
+    kept = {what: reason for what, reason in reasons.items() if reason}
+    for what, reason in kept.items():
+        click.echo(f"kept {what}: {reason}", err=True)
+    if kept:
+        click.get_current_context().exit(1)
 
 
 def _why_kept(row: ReferenceDeletion) -> str:
@@ -281,12 +292,13 @@ def _when_freed(view: RepositoryView) -> str:
 @DRY_RUN
 @with_repoman
 def delete_whole(repoman: Repoman, repository: str, image: str, dry_run: bool) -> None:
-    """Delete IMAGE with all its tags and manifests."""
+    """Delete IMAGE with all its tags and manifests.
+
+    The exit status is 1 if it is kept.
+    """
     view = _open(repoman, repository)
     plan = (plan_image_deletion if dry_run else delete_image)(view, image)
-    if plan.refusal:
-        click.echo(f"kept {image}: {plan.refusal}")
-        return
+    _tell_kept({image: plan.refusal})
     click.echo(
         f"{'would delete' if dry_run else 'deleted'} {image} with {pluralize(plan.tags, 'tag')} "
         f"and all manifests; frees {plan.freed_size} of {plan.size} bytes {_when_freed(view)}"
@@ -348,22 +360,20 @@ def restore(
     """Restore a tag that was moved or deleted: as it was before its last change, or as you say.
 
     With --at and without a tag: all tags of IMAGE, or of REPOSITORY, that have changed since. What
-    is new since then stays.
+    is new since then stays. The exit status is 1 if any tag is kept as it is.
     """
     view = _open(repoman, repository)
     begin = None if at is None else at.replace(tzinfo=UTC).timestamp()
     past = Past(*_parse_image(reference), begin, digest)
     found = (plan_restoration if dry_run else restore_tags)(view, past)
     verb = "would restore" if dry_run else "restored"
-    for each in found.changes:
-        what = f"{each.name}:{each.tag}"
-        if each.refusal:
-            click.echo(f"kept {what}: {each.refusal}")
-        else:
-            click.echo(f"{verb} {what} to {each.new} (was {each.old or 'deleted'})")
+    for each in found.going:
+        was = each.old or "deleted"
+        click.echo(f"{verb} {each.name}:{each.tag} to {each.new} (was {was})")
     click.echo(f"{len(found.going)} of {len(found.changes)} tags")
     if not found.is_complete:
         click.echo("There are more. Restore again.", err=True)
+    _tell_kept({f"{each.name}:{each.tag}": each.refusal for each in found.changes})
 
 
 def _parse_image(text: str) -> tuple[str, str]:

@@ -189,6 +189,25 @@ def test_tags_are_restored_and_their_history_told(run):
         assert "within the last 14 days" in told
 
 
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_what_is_kept_is_an_error(run, data, more):
+    def kept(*words):
+        done = CliRunner().invoke(cli, ["docker", *words, *more, "--data", str(data)])
+        assert done.exit_code == 1, (done.output, done.exception)
+        return done.stderr or str(done.exception)
+
+    newer = json.loads(run("tags", "images", "other", "--json", "--filter", "2"))["digest"]
+    run("tag", "restore", "images", "other:1", "--digest", newer)
+    rule = ["--set", 'docker.immutable_tags=["1*"]', "--data", str(data)]
+    assert CliRunner().invoke(cli, ["repo", "set", "images", *rule]).exit_code == 0
+    reason = "is immutable in the repository images (rule 1*)."
+    assert kept("delete", "images", "team/app", "latest", "1.9") == (
+        f"kept 1.9: team/app:1.9 {reason}\n"
+    )
+    assert f"team/app:1.10 {reason}" in kept("delete-image", "images", "team/app")
+    assert kept("tag", "restore", "images", "other:1").startswith(f"kept other:1: other:1 {reason}")
+
+
 def test_what_tags_take_is_listed(data):
     def run(*words, status=0):
         done = CliRunner().invoke(cli, ["space", *words, "--data", str(data)])
