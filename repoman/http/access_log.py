@@ -32,6 +32,10 @@ Write = Callable[[str], object]  # takes a line without its time
 Note = Callable[[Sample], object]  # takes what is counted of a request
 
 
+def _count_nothing(sample: Sample) -> None:
+    """Take what is counted of a request, where nobody counts."""
+
+
 class AccessLog:
     """WSGI middleware; the line is written, and the request counted, when the response begins.
 
@@ -39,7 +43,7 @@ class AccessLog:
     have no line and do not count.
     """
 
-    def __init__(self, app: WSGI, write: Write = ACCESS.info, note: Note = bool) -> None:
+    def __init__(self, app: WSGI, write: Write = ACCESS.info, note: Note = _count_nothing) -> None:
         self._app = app
         self._write = write
         self._note = note
