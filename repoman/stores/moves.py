@@ -256,7 +256,7 @@ class _Work:
                 while data := file.read(READ_BYTES):
                     state.update(data)
                     self._limit.take(len(data))
-        except (NotFound, OSError):
+        except (NotFound, Unavailable, OSError):
             return False
         return state.hexdigest() == each.digest
 
@@ -265,11 +265,20 @@ class _Work:
         if self._is_whole(each):
             return False
         try:
-            with self._stores.get(each.store).open(each.digest) as source:
+            with self._open(each) as source:
                 return self._write(source, each)
         except (NotFound, OSError) as error:
             reason = str(error) if isinstance(error, NotFound) else os.strerror(error.errno or 0)
             return self._fail(each, f"cannot be read in {each.store}: {reason}")
+
+    def _open(self, each: Scanned) -> BinaryIO:
+        """Open a blob (NotFound: it is missing, or cannot be opened; Unavailable: none can)."""
+        store = self._stores.get(each.store)
+        try:
+            return store.open(each.digest)
+        except Unavailable as error:
+            check_belongs(store, each.store)
+            raise NotFound(str(error)) from error
 
     def _write(self, source: BinaryIO, each: Scanned) -> bool:
         with BlobUpload(self._target) as upload:

@@ -1,11 +1,17 @@
 """A repository moves to another blob store while it is used, whatever happens meanwhile."""
 
+import errno
+import os
 import subprocess
 import sys
+from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 
 from repoman.blob_records import StoreRow, update_store
+from repoman.blobs.file import FileBlobStore
+from repoman.blobs.file_writer import storage_errors
 from repoman.blobs.upload import store_bytes
 from repoman.compaction import GRACE_S, Compactor, Unwatched
 from repoman.content import NewAsset
@@ -321,6 +327,59 @@ def test_what_is_damaged_or_missing_stays_and_the_rest_moves(repoman, moves, clo
     moves.pause("Team", is_paused=False)
     assert run(moves) == "Moved Team to other."
     assert set(stores_of().values()) == {"other"}
+
+
+@pytest.fixture
+def unreadable(monkeypatch):
+    """Have blobs of a store not be opened, or not be read, as long as the test says."""
+    found, real = {}, FileBlobStore.open
+
+    def refuse(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def open_(self, digest):
+        way = found.get(digest)
+        if way == "open":
+            with storage_errors():
+                refuse()
+        file = real(self, digest)
+        return closing(SimpleNamespace(read=refuse, close=file.close)) if way else file
+
+    monkeypatch.setattr(FileBlobStore, "open", open_)
+    return found
+
+
+def test_what_cannot_be_opened_or_read_stays_and_the_rest_moves(
+    repoman, moves, content, filled, unreadable
+):
+    unreadable |= {filled["p1"].digest: "open", filled["p4"].digest: "read"}
+    moves.begin("Team", "other")
+    told = []
+    with pytest.raises(Unavailable, match=r"2 blobs could not be moved: .* cannot be read in"):
+        moves.run(Unwatched(), told.append, FAST)
+    assert [line.rpartition("(")[2] for line in told] == ["at p1)", "at p4)"]
+    assert {path for path, store in stores_of().items() if store == "default"} == {"p1", "p4"}
+    compact(repoman)
+    unreadable.clear()
+    check_all(content)
+    moves.pause("Team", is_paused=False)
+    assert run(moves) == "Moved Team to other."
+    check_all(content)
+
+
+def test_an_old_store_that_is_away_ends_the_run(repoman, moves, content, filled):
+    moves.begin("Team", "other")
+    store = repoman.data / "blobs/default"
+    store.rename(repoman.data / "away")
+    told = []
+    with pytest.raises(Unavailable, match="Is its disk mounted"):
+        moves.run(Unwatched(), told.append, FAST)
+    assert told == [], "not every blob for itself"
+    assert set(stores_of().values()) == {"default"}
+    (repoman.data / "away").rename(store)
+    moves.pause("Team", is_paused=False)
+    assert run(moves) == "Moved Team to other."
+    check_all(content)
 
 
 def test_what_the_new_store_has_already_is_used_only_if_it_is_right(
