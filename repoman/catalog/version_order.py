@@ -6,12 +6,15 @@ say so: it is made of the keys that they give to versions of all kinds.
 """
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from typing import NamedTuple
 
 from repoman.catalog import version_order_records as records
 from repoman.content_rules import ContentRules
 from repoman.db.database import Database
+from repoman.errors import Unavailable
 from repoman.printable import pluralize
 from repoman.repositories.model import Repository
 from repoman.threads import Progress
@@ -29,8 +32,18 @@ PROBES = (
 )
 """Versions as all kinds of formats write them: orders that differ do so in one of these."""
 
-Outdated = dict[int, tuple[ContentRules, str]]
-"""The rules of repositories and their fingerprints, by the ids of the repositories."""
+_log = logging.getLogger(__name__)
+
+
+class Order(NamedTuple):
+    """The order of the versions of one repository, and what tells it from others."""
+
+    format: str
+    rules: ContentRules
+    fingerprint: str
+
+
+Outdated = dict[int, Order]  # By the ids of repositories.
 
 
 @lru_cache(RULES_MAX)
@@ -53,31 +66,48 @@ class VersionOrders:
     ) -> None:
         self._database = database
         self._repositories = repositories
+        self._failed: dict[str, str] = {}  # Formats whose rules do not work, until the next start.
 
     def is_needed(self) -> bool:
-        """Return whether there is any such repository."""
-        return bool(self._outdated())
+        """Return whether there is any such repository, or a failure that no run has told yet."""
+        failed = len(self._failed)
+        return bool(self._outdated()) or len(self._failed) > failed
 
     def _outdated(self) -> Outdated:
         """Return such repositories."""
         known = records.known()
         found = {}
         for each in self._repositories():
-            rules = each.rules
-            fingerprint = _fingerprint(rules.version_key, rules.is_prerelease)
-            if each.problem is None and known.get(each.config.id) != fingerprint:
-                found[each.config.id] = (rules, fingerprint)
+            format_, rules = each.config.format, each.rules
+            if each.problem is not None or format_ in self._failed:
+                continue
+            try:
+                fingerprint = _fingerprint(rules.version_key, rules.is_prerelease)
+            except Exception as error:  # noqa: BLE001 - of a plugin
+                self._note_failure(format_, error)
+                continue
+            if known.get(each.config.id) != fingerprint:
+                found[each.config.id] = Order(format_, rules, fingerprint)
         return found
 
+    def _note_failure(self, format_: str, error: Exception) -> None:
+        what = f"The format {format_} cannot sort versions"
+        _log.error("%s.", what, exc_info=error)
+        self._failed[format_] = f"{what}: {type(error).__name__}."
+
     def run(self, progress: Progress) -> str:
-        """Renew all keys, in batches; what was done before it is ended stays so."""
+        """Renew all keys, in batches; what was done before it is ended stays so.
+
+        Raises:
+            Unavailable: the rules of some formats fail; those of the others were followed.
+        """
         outdated = self._outdated()
         with self._database.transaction():
-            for id_, (_, fingerprint) in outdated.items():
-                records.begin(id_, fingerprint)
+            for id_, order in outdated.items():
+                records.begin(id_, order.fingerprint)
         after, last, count = records.reached(outdated), records.highest_component(), 0
         while after is not None and after < last:
-            changes = _changes(outdated, after, after + COMPONENTS_READ)
+            changes = self._changes(outdated, after, after + COMPONENTS_READ)
             after, count = after + COMPONENTS_READ, count + len(changes)
             with self._database.transaction():
                 for each in changes:
@@ -87,16 +117,28 @@ class VersionOrders:
             progress.pause(PAUSE_S)
         with self._database.transaction():
             records.reach(outdated, None)
-        return f"{pluralize(count, 'version')} sorted again." if count else ""
+        result = f"{pluralize(count, 'version')} sorted again." if count else ""
+        if self._failed:
+            raise Unavailable(" ".join(filter(None, [result, *self._failed.values()])))
+        return result
 
+    def _changes(self, outdated: Outdated, after: int, until: int) -> list[tuple[str, bool, int]]:
+        """Return the keys of components with these ids that have other ones, and their ids.
 
-def _changes(outdated: Outdated, after: int, until: int) -> list[tuple[str, bool, int]]:
-    """Return the keys of components with these ids that have other ones, and their ids."""
-    found = []
-    for id_, owner, version, *kept in records.list_versions(after, until):
-        if owner in outdated:
-            rules, _ = outdated[owner]
-            order = (rules.version_key(version), rules.is_prerelease(version))
+        Repositories whose rules fail are outdated no longer, but will be after the next start.
+        """
+        found = []
+        for id_, owner, version, *kept in records.list_versions(after, until):
+            if owner not in outdated:
+                continue
+            format_, rules, _ = outdated[owner]
+            try:
+                order = (rules.version_key(version), rules.is_prerelease(version))
+            except Exception as error:  # noqa: BLE001 - of a plugin
+                self._note_failure(format_, error)
+                for each in [id_ for id_, it in outdated.items() if it.format == format_]:
+                    del outdated[each]
+                continue
             if order != tuple(kept):
                 found.append((*order, id_))
-    return found
+        return found

@@ -6,6 +6,7 @@ import pytest
 
 from repoman.catalog import version_order
 from repoman.compaction import Unwatched
+from repoman.errors import Unavailable
 from repoman.plugin import (
     FILES_BY_PACKAGE,
     File,
@@ -148,3 +149,33 @@ def test_a_new_repository_has_nothing_to_be_read(stored, start):
         assert orders_of(repoman).run(Unwatched()) == ""
     assert not [each for each in statements if "version_key" in each]
     assert not orders_of(repoman).is_needed()
+
+
+@pytest.mark.parametrize("bad", ["latest", "1.0.0-x"])
+def test_a_format_that_cannot_sort_is_told_once_and_keeps_no_other_waiting(
+    stored, repoman_factory, bad
+):
+    def key(version):
+        if version == bad:
+            raise ZeroDivisionError
+        return semver_key(version)
+
+    def start(key):
+        formats = {name: Books(replace(SEMVER, version_key=key[name])) for name in key}
+        for name, each in formats.items():
+            each.name = name
+        return repoman_factory(formats)
+
+    repoman = start({"books": key, "papers": semver_key})
+    repoman.repositories.create("new", "papers-hosted", {})
+    orders = orders_of(repoman)
+    assert orders.is_needed()
+    failure = "The format books cannot sort versions: ZeroDivisionError."
+    for _ in range(2):  # Who starts it again learns the same.
+        with pytest.raises(Unavailable, match=f"{failure}$"):
+            orders.run(Unwatched())
+        assert not orders.is_needed(), "it is not tried again and again"
+    assert repoman.repositories.get("new").config.id in version_order.records.known()
+    repoman = start({"books": semver_key, "papers": semver_key})
+    assert run(repoman) == "ok"
+    assert versions(repoman) == AFTER
