@@ -2,7 +2,7 @@
 
 import pytest
 
-from repoman.content import NewAsset
+from repoman.content import BATCH_ASSETS, NewAsset
 from repoman.events import event_records as records
 from repoman.events.event import AuditEntry, Coordinate
 from repoman.events.origin import SYSTEM, Origin, acting_as, acting_by, current_origin
@@ -103,12 +103,13 @@ def test_the_assets_of_a_deleted_component_are_told(content, save):
 
 def test_a_deletion_of_many_is_one_statement_for_each_batch(content, save, database):
     with database.transaction():
-        for number in range(600):
+        for number in range(BATCH_ASSETS + 1):
             save(f"{number:03}")
     with executed_statements() as statements:
-        content.delete_assets(f"{number:03}" for number in range(600))
+        content.delete_assets(f"{number:03}" for number in range(BATCH_ASSETS + 1))
     assert sum("INTO content_event" in each for each in statements) == 2
-    assert [each.is_deleted for each in events(after=600)] == [True] * 600
+    gone = events(after=BATCH_ASSETS + 1)
+    assert [each.is_deleted for each in gone] == [True] * (BATCH_ASSETS + 1)
 
 
 def test_events_outlive_their_repository(content, save, database):
