@@ -12,7 +12,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import Enum, auto
 
 PATIENCE_S = 0.01  # Who has the slot for longer loses it: it computes, or the system holds it up.
-BRIEF_PATIENCE_S = 0.002  # The longest wait of a loop for the slot.
+BRIEF_PATIENCE_S = 0.002  # The longest wait of a loop for the slot, after the polite one:
+POLITE_S = 0.0005  # For this long it waits until a worker waits for something else by itself.
 
 
 class Wait(Enum):
@@ -63,57 +64,21 @@ def _announced(thread: Worker, what: Wait) -> Iterator[None]:
             thread.awaits = None
 
 
-class _Turnstile:
-    """A lock whose holder sees that others wait, and that goes to them before it does again.
+class _Slot:
+    """The locks of the slot.
 
-    Whoever waits for it holds ``_next`` until it has it. So a thread that lets go and wants it
-    again at once comes after the one that waited.
+    Attributes:
+        run: whoever has it runs.
+        worker: the worker that has or gets ``run``; so one worker at a time competes with a loop.
+        next: a loop that waits for ``run``.
     """
 
-    __slots__ = ("_held", "_next")
+    __slots__ = ("next", "run", "worker")
 
     def __init__(self) -> None:
-        self._next = threading.Lock()
-        self._held = threading.Lock()
-
-    def acquire(self, patience: float) -> bool:
-        """Wait for it; return whether it was free in time (seconds)."""
-        if not self._next.locked() and self._held.acquire(blocking=False):
-            return True
-        if not self._next.acquire(timeout=patience):
-            return False
-        try:
-            return self._held.acquire(timeout=patience)
-        finally:
-            self._next.release()
-
-    def release(self) -> None:
-        """Let go of it."""
-        self._held.release()
-
-    @property
-    def is_wanted(self) -> bool:
-        """Whether somebody waits for it."""
-        return self._next.locked()
-
-
-class _Slot:
-    """The slot: workers queue up, and the first of them and the loops take turns."""
-
-    __slots__ = ("first", "run")
-
-    def __init__(self) -> None:
-        self.first = _Turnstile()
-        self.run = _Turnstile()
-
-    def take(self, patience: float) -> bool:
-        """Wait for it as a worker; return whether it was free in time."""
-        if not self.first.acquire(patience):
-            return False
-        if self.run.acquire(patience):
-            return True
-        self.first.release()
-        return False
+        self.run = threading.Lock()
+        self.worker = threading.Lock()
+        self.next = threading.Lock()
 
 
 class RunSlot:
@@ -129,25 +94,34 @@ class RunSlot:
 
     def take(self) -> None:
         """Wait for the slot as a worker; take it from a thread that has it for too long."""
-        slot = self._slot
-        while not slot.take(PATIENCE_S):
+        while True:
+            slot = self._slot
+            if slot.worker.acquire(timeout=PATIENCE_S):
+                if slot.run.acquire(timeout=PATIENCE_S):
+                    break
+                slot.worker.release()
             if slot is self._slot:  # The others that wait for it find the new one.
                 self._slot = _Slot()
-            slot = self._slot
         self._mine.slot = slot
 
     def keep(self) -> None:
-        """Go on with the slot, after those that wait for it or have taken it away meanwhile."""
+        """Go on with the slot, after a loop that waits for it or a worker that has taken it away.
+
+        Without the slot, nothing is done.
+        """
         mine = self._mine.slot
         if mine is None:
             return
-        if mine is not self._slot or mine.first.is_wanted:
+        if mine is not self._slot:
             self.release()
             self.take()
-        elif mine.run.is_wanted:
+        elif mine.next.locked():
             mine.run.release()
-            if not mine.run.acquire(PATIENCE_S):
-                mine.first.release()
+            with mine.next:  # Until the loop has the slot, or this thread would have it again.
+                pass
+            if not mine.run.acquire(timeout=PATIENCE_S):
+                self._mine.slot = None
+                mine.worker.release()
                 self.take()
 
     def release(self) -> bool:
@@ -156,13 +130,16 @@ class RunSlot:
         if mine is None:
             return False
         mine.run.release()
-        mine.first.release()
+        mine.worker.release()
         return True
 
-    def take_briefly(self) -> "_Turnstile | None":
-        """Wait for the slot as a loop for a moment; return what to release, if it was free."""
-        run = self._slot.run
-        return run if run.acquire(BRIEF_PATIENCE_S) else None
+    def take_briefly(self) -> "threading.Lock | None":
+        """Wait for the slot as a loop, for a moment; return what to release if it was free then."""
+        slot = self._slot
+        if slot.run.acquire(timeout=POLITE_S):
+            return slot.run
+        with slot.next:
+            return slot.run if slot.run.acquire(timeout=BRIEF_PATIENCE_S) else None
 
 
 class _Mine(threading.local):

@@ -172,25 +172,22 @@ class Loop:
         found = self._epoll.poll(timeout, EVENTS_PER_TURN)
         slot = RUN_SLOT.take_briefly() if self._takes_slot else None
         try:
-            self._handle(found)
+            for fd, events in found:
+                if fd == self._wakeup:
+                    os.eventfd_read(fd)
+                    self._is_armed = False  # only after the read: otherwise a wake-up can get lost
+                else:
+                    self._dispatch(fd, events)
+            if self._calls:
+                self._run_calls()
+            now = time.monotonic()
+            if now >= self._next_tick:
+                self._next_tick = now + self.tick
+                self._turns.note_success()
+                self._run(self.on_tick)
         finally:
             if slot is not None:
                 slot.release()
-
-    def _handle(self, found: list[tuple[int, int]]) -> None:
-        for fd, events in found:
-            if fd == self._wakeup:
-                os.eventfd_read(fd)
-                self._is_armed = False  # only after the read: otherwise a wake-up can get lost
-            else:
-                self._dispatch(fd, events)
-        if self._calls:
-            self._run_calls()
-        now = time.monotonic()
-        if now >= self._next_tick:
-            self._next_tick = now + self.tick
-            self._turns.note_success()
-            self._run(self.on_tick)
 
     def _run_calls(self) -> None:
         # Those that are added meanwhile wait for the next turn, so that events get theirs.

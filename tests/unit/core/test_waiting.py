@@ -40,7 +40,7 @@ def begin():
 
 def is_taken(slot: RunSlot) -> bool:
     """Whether a thread has the slot."""
-    return slot._slot.run._held.locked()
+    return slot._slot.run.locked()
 
 
 def test_one_thread_at_a_time_has_the_slot(slot, patient, begin):
@@ -126,33 +126,25 @@ def test_who_lost_the_slot_does_not_keep_it(slot, begin):
     slot.keep()
     assert slot._slot is not first
     assert is_taken(slot)
-    assert not first.run._held.locked()
+    assert not first.run.locked()
     assert slot.release()
 
 
-def test_those_who_wait_go_first(slot, patient, monkeypatch, begin):
+def test_a_loop_that_waits_goes_first(slot, patient, monkeypatch, begin):
     monkeypatch.setattr(waiting, "BRIEF_PATIENCE_S", LONG_S)
-    order = []
-
-    def worker():
-        slot.take()
-        order.append("worker")
-        assert slot.release()
+    has_run = []
 
     def loop():
         taken = slot.take_briefly()
-        order.append("loop")
+        has_run.append(True)
         taken.release()
 
     slot.take()
     begin(loop)
-    wait_until(lambda: slot._slot.run.is_wanted, what="the loop to wait")
+    wait_until(lambda: slot._slot.next.locked(), what="the loop to wait")
     slot.keep()
-    assert order == ["loop"]
-    begin(worker)
-    wait_until(lambda: slot._slot.first.is_wanted, what="the worker to wait")
-    slot.keep()
-    assert order == ["loop", "worker"]
+    assert has_run
+    assert is_taken(slot), "it has the slot again"
     assert slot.release()
 
 
@@ -171,11 +163,10 @@ def test_a_loop_does_not_wait_for_all_workers(slot, patient, monkeypatch, begin)
         taken.release()
 
     slot.take()
+    begin(loop)
+    wait_until(lambda: slot._slot.next.locked(), what="the loop to wait")
     for _ in range(3):
         begin(worker)
-    wait_until(lambda: slot._slot.first.is_wanted, what="the workers to wait")
-    begin(loop)
-    wait_until(lambda: slot._slot.run.is_wanted, what="the loop to wait")
     assert slot.release()
     wait_until(lambda: len(order) == 4, what="all of them")
     assert order[0] == "loop"
