@@ -39,6 +39,10 @@ _PLAIN_START = re.compile(
     rb"(?P<address>(?P<path>/(?!/)[\w/:.~@+,=-]*)(?:\?(?P<query>[\w/:.~@+,=%&-]*))?) (?=HTTP/)",
     re.ASCII,
 )
+# waitress takes quadratic time for a start line with a word too many, and for the blanks before the
+# value of a field.
+_START = re.compile(rb"[^ \r\n]++ [^ \r\n]++(?: HTTP/\d\.\d)? *+\r\n")
+_PADDING = re.compile(rb"(\n[^:\r\n]++:)[ \t]{2,}+")
 _HEADER_END = b"\r\n\r\n"
 _TLS_HANDSHAKE = 0x16  # The first byte of a TLS connection.
 _REQUEST_STARTS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -104,9 +108,13 @@ class Request(HTTPRequestParser):
         """
         self.raw = header_plus
         _check_lines(header_plus)
+        if b"  " in header_plus or b"\t" in header_plus:  # sooner said than replaced
+            header_plus = _PADDING.sub(rb"\1 ", header_plus)
         plain = _PLAIN_START.match(header_plus)
         try:
             if plain is None:
+                if _START.match(header_plus) is None:
+                    raise ParsingError("Start line is invalid")
                 super().parse_header(header_plus)
             else:  # The parser remembers how it has split an address that is always the same.
                 super().parse_header(b"%b / %b" % (plain["method"], header_plus[plain.end() :]))

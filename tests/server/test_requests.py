@@ -8,6 +8,7 @@ from waitress.parser import HTTPRequestParser
 
 from repoman.server import request_reader
 from repoman.server.request_reader import Request
+from tests.clock import cpu_limit
 from tests.server.apps import Uploads, hello
 from tests.server.conftest import eventually
 
@@ -192,6 +193,31 @@ def test_endless_header_is_a_431_before_it_ends(serve, connect):
     client = connect(serve(hello, header_limit=10_000))
     client.send(b"GET / HTTP/1.1\r\nX: " + b"y" * 20_000)
     assert client.read().status == 431
+
+
+@pytest.mark.parametrize(
+    ("start", "field"),
+    [
+        (b"GET http://" + b"1" * 8_000 + b" x HTTP/1.1", b"X: y"),
+        (b"GET /%20" + b" " * 60_000 + b" HTTP/1.1", b"X: y"),
+        (b"GET /%20" + b"\t" * 60_000 + b"x x HTTP/1.1", b"X: y"),
+        (b"GET / HTTP/1.1", b"X:" + b" " * 60_000 + b"y"),
+        (b"GET / HTTP/1.1", b"X:" + b"\t " * 30_000 + b"\0"),
+        (b"GET / HTTP/1.1", b"X: y" + b" " * 60_000 + b"\0"),
+        (b"GET / HTTP/1.1", b"X" * 60_000),
+    ],
+)
+def test_no_header_takes_long_to_parse(start, field):
+    request = Request(Adjustments())
+    with cpu_limit(1):
+        request.received(b"\r\n".join((start, b"Host: x", field, b"", b"")))
+    assert request.completed
+
+
+def test_blanks_around_a_value_do_not_belong_to_it():
+    request = Request(Adjustments())
+    request.received(b"GET / HTTP/1.1\r\nHost: \t x \t \r\nX:  a:  b\r\nY:\t\t\r\n\r\n")
+    assert request.headers == {"HOST": "x", "X": "a:  b", "Y": ""}
 
 
 def test_same_header_on_another_connection_is_not_mixed_up(serve, connect):
