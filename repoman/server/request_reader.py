@@ -5,6 +5,7 @@ body.
 """
 
 import re
+import time
 from pathlib import Path
 from typing import Protocol
 
@@ -228,7 +229,7 @@ class RequestReader:
     Attributes:
         request: the request that is being received, header or body.
         held: bytes that belong to a later request, or to the body of the one that is served.
-        started: when the first byte of the request came, monotonic seconds.
+        started: when its first byte came, or was looked at, monotonic seconds.
     """
 
     def __init__(self, connection: ReadConnection) -> None:
@@ -262,8 +263,6 @@ class RequestReader:
             connection.handle_close()
         else:
             connection.progress.restart()
-            if request is None:
-                self.started = connection.progress.since
             self.held = bytes(buffer[:count])
             self.resume()
 
@@ -310,6 +309,7 @@ class RequestReader:
             if self._answer_fast(data):
                 return
             self.request = Request(self._connection.adj)
+            self.started = time.monotonic()
         request = self.request
         self.held = data[request.received(data) :]
         if request.completed or request.headers_finished:

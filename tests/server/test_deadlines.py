@@ -67,6 +67,21 @@ def test_header_deadline_counts_from_its_own_first_byte(serve, connect):
         assert client.read().status == 200
 
 
+def test_header_that_waits_for_the_response_before_it_has_its_own_time(serve, connect):
+    application = Slow()
+    service = serve(application, header_timeout=LONG_S)
+    client = connect(service)
+    client.send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost:")
+    assert application.entered.wait(WAIT_S)
+    service.age(2 * LONG_S)
+    application.go_on.set()
+    assert client.read().status == 200
+    eventually(lambda: all(each.reader.request for each in service.listener.connections))
+    service.age(LONG_S / 2)
+    client.send(b"x\r\n\r\n")
+    assert client.read().status == 200
+
+
 def test_upload_that_stalls(serve, connect):
     uploads = Uploads()
     client = connect(serve(uploads, stall_timeout=0.2))
