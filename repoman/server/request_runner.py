@@ -329,8 +329,9 @@ class Response:
     def _finish(self) -> None:
         """Send what is still missing."""
         if not self.wrote_header:
+            head = self._make_header()
             self.wrote_header = True
-            self._connection.write_soon(self._make_header())
+            self._connection.write_soon(head)
         if self._is_chunked:
             self._connection.write_soon(b"0\r\n\r\n")
 

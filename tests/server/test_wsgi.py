@@ -91,8 +91,15 @@ def test_an_error_after_the_header_cuts_the_connection(serve, connect):
         client.read()
 
 
-def test_application_that_does_not_start_is_a_500(serve, connect):
-    _, response = run(serve, connect, lambda environ, start_response: [b"hello"])
+@pytest.mark.parametrize("pieces", [[b"hello"], []])
+def test_application_that_does_not_start_is_a_500(serve, connect, pieces):
+    _, response = run(serve, connect, lambda environ, start_response: pieces)
+    assert response.status == 500
+
+
+@pytest.mark.parametrize("pieces", [[b"hello"], []])
+def test_header_that_is_not_latin_1_is_a_500(serve, connect, pieces):
+    _, response = run(serve, connect, answer("200 OK", [("X", "\u0101")], pieces))
     assert response.status == 500
 
 
