@@ -451,7 +451,7 @@ class Connection:
                 self.move(self.host.main)
 
     def _end(self) -> None:
-        if not self.lingers:
+        if not (self.lingers or self.transport.has_input()):  # such as the rest of a pipeline
             self.handle_close()
             return
         self.linger = LingeringClose(self.host.settings)

@@ -195,6 +195,32 @@ def test_removal_right_after_the_response_closes_the_connection(serve, connect, 
     assert client.is_closed()
 
 
+def test_removal_cuts_no_response_of_a_client_that_has_asked_for_more(serve, connect):
+    """Bytes that nobody has read make the kernel drop what it still has to send."""
+    body = bytes(100_000)
+    entered, go_on = threading.Event(), threading.Event()
+
+    def application(environ, start_response):
+        entered.set()
+        assert go_on.wait(WAIT_S)
+        start_response("200 OK", [])
+        return [body]
+
+    service = serve(application, drain_timeout=LONG_S)
+    client = connect(service, receive_buffer=4096)
+    client.request("GET", "/first")
+    assert entered.wait(WAIT_S)
+    client.request("GET", "/second")
+    (connection,) = service.listener.connections
+    eventually(connection.transport.has_input)
+    gone = service.server.remove_listener("main")
+    go_on.set()
+    assert gone.wait(WAIT_S)
+    response = client.read()
+    assert (response.closes, response.body) == (True, body)
+    assert client.is_closed()
+
+
 def test_removal_lets_uploads_and_downloads_finish(serve, connect, tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"x" * 9_000_000)
