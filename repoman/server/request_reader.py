@@ -258,7 +258,7 @@ class RequestReader:
             connection.progress.note_bytes(count)
             self._read_body(request, buffer[:count])
             if request.is_discarded:
-                self.resume()
+                connection.wake()
         elif count == 0:
             connection.handle_close()
         else:

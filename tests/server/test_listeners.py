@@ -251,6 +251,17 @@ def test_removal_hurries_clients_that_were_refused(serve, connect):
     assert service.server.remove_listener("main").wait(WAIT_S)
 
 
+def test_removal_waits_for_a_small_refused_body_and_no_longer(serve, connect):
+    service = serve(Uploads(), idle_timeout=LONG_S, drain_timeout=LONG_S)
+    client = connect(service)
+    client.send(b"PUT /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
+    assert not client.read().closes
+    eventually(lambda: all(each.serving is None for each in service.listener.connections))
+    gone = service.server.remove_listener("main")
+    client.send(b"hello")
+    assert gone.wait(WAIT_S)
+
+
 def test_removal_cuts_after_the_drain_time(serve, connect):
     uploads = Uploads()
     service = serve(uploads)
