@@ -8,7 +8,7 @@ setup(
     description="Repositories of Helm charts for repoman",
     license="Apache-2.0",
     python_requires=">=3.11",
-    packages=find_packages(include=["repoman_helm"]),
+    packages=find_packages(include=["repoman_helm", "repoman_helm.*"]),
     package_data={"repoman_helm": ["py.typed"]},
     entry_points={"repoman.plugins": ["helm = repoman_helm.plugin"]},
     install_requires=["pyyaml>=6.0"],

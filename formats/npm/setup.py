@@ -8,7 +8,7 @@ setup(
     description="Repositories of npm packages for repoman",
     license="Apache-2.0",
     python_requires=">=3.11",
-    packages=find_packages(include=["repoman_npm"]),
+    packages=find_packages(include=["repoman_npm", "repoman_npm.*"]),
     package_data={"repoman_npm": ["py.typed"]},
     entry_points={"repoman.plugins": ["npm = repoman_npm.plugin"]},
     # repoman-server is not in install_requires: it is installed already in the server's

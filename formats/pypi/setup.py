@@ -8,7 +8,7 @@ setup(
     description="Repositories of Python packages for repoman",
     license="Apache-2.0",
     python_requires=">=3.11",
-    packages=find_packages(include=["repoman_pypi"]),
+    packages=find_packages(include=["repoman_pypi", "repoman_pypi.*"]),
     package_data={"repoman_pypi": ["py.typed"]},
     entry_points={"repoman.plugins": ["pypi = repoman_pypi.plugin"]},
     install_requires=["packaging>=23"],

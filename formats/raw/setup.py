@@ -8,7 +8,7 @@ setup(
     description="Repositories of plain files for repoman",
     license="Apache-2.0",
     python_requires=">=3.11",
-    packages=find_packages(include=["repoman_raw"]),
+    packages=find_packages(include=["repoman_raw", "repoman_raw.*"]),
     package_data={"repoman_raw": ["py.typed"]},
     entry_points={"repoman.plugins": ["raw = repoman_raw.plugin"]},
     # repoman-server is not in install_requires: it is installed already in the server's

@@ -1,5 +1,6 @@
 """What a user installs: the wheel in an empty environment, and a format beside it."""
 
+import importlib
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from repoman.testing import FormatSuite
 from tests.clock import WAIT_S
 from tests.e2e.clients import write_layout
 from tests.live import LiveServer, wait_until
@@ -19,6 +21,7 @@ pytestmark = [pytest.mark.xdist_group("wheel"), pytest.mark.timeout(300)]
 ROOT = Path(__file__).parents[2]
 SOURCES = ("repoman", "repoman_docker", "web", "conf")
 FILES = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "constraints.txt")
+FORMATS = sorted(each.parent.name for each in (ROOT / "formats").glob("*/setup.py"))
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
 
 
@@ -99,21 +102,57 @@ def test_its_plugins_are_those_of_the_product(installed):
     ]
 
 
-def test_a_format_is_added_by_pip(environment, sources, tmp_path):
-    pip(environment / "python", "install", f"{sources}/formats/raw")
-    server = LiveServer(tmp_path / "raw", program=environment / "repoman")
+def suite_of(format_):
+    """The suite of a format, which knows its files and how they are uploaded."""
+    module = importlib.import_module(f"formats.{format_}.tests.test_suite")
+    [suite] = [each for each in vars(module).values() if is_suite(each)]
+    return suite()
+
+
+def is_suite(each):
+    return isinstance(each, type) and issubclass(each, FormatSuite) and each is not FormatSuite
+
+
+def upload(server, repository, form):
+    """Store a file by the form of REST; its repository may be new."""
+    url = f"{server.main_url}/service/rest/v1/components?repository={repository}"
+    files = {key: value[::-1] for key, value in form.items() if isinstance(value, tuple)}
+    data = {key: value for key, value in form.items() if key not in files}
+    answer = requests.post(url, data=data, files=files, auth=server.admin, timeout=WAIT_S)
+    assert answer.status_code == 204, answer.text
+
+
+def test_formats_are_added_and_removed_by_pip(environment, sources, tmp_path):
+    python, packages = environment / "python", [sources / "formats" / each for each in FORMATS]
+    server = LiveServer(tmp_path / "formats", program=environment / "repoman")
+    kept = {}
     try:
+        pip(python, "install", "--constraint", ROOT / "constraints.txt", *packages)
         server.start()
-        server.cli("repo", "create", "raw-hosted", "files")
-        url = f"{server.main_url}/repository/files/folder/hello.txt"
-        wait_until(
-            lambda: requests.put(url, data=b"hello", auth=server.admin, timeout=WAIT_S).ok,
-            what="the new repository",
-        )
-        assert requests.get(url, auth=server.admin, timeout=WAIT_S).content == b"hello"
+        for name in FORMATS:
+            suite = suite_of(name)
+            sample = suite.make("ours", "1.0.0")
+            words = [
+                word for each in suite.command_settings()["hosted"] for word in ("--set", each)
+            ]
+            server.cli("repo", "create", f"{name}-hosted", f"my-{name}", *words)
+            upload(server, f"my-{name}", suite.form(sample))
+            kept[name] = f"{server.main_url}/repository/my-{name}/{sample.path}", sample.data
+
+        pip(python, "uninstall", "--yes", *(f"repoman-{name}" for name in FORMATS))
+        server.restart()
+        for name, (url, _) in kept.items():
+            missing = requests.get(url, auth=server.admin, timeout=WAIT_S)
+            told = f"The format '{name}' is not installed.\n"
+            assert (missing.status_code, missing.text) == (503, told)
+
+        pip(python, "install", "--constraint", ROOT / "constraints.txt", *packages)
+        server.restart()
+        for url, data in kept.values():
+            assert requests.get(url, auth=server.admin, timeout=WAIT_S).content == data
     finally:
         server.end()
-        pip(environment / "python", "uninstall", "--yes", "repoman-raw")
+        pip(python, "uninstall", "--yes", *(f"repoman-{name}" for name in FORMATS))
 
 
 def test_a_new_format_serves_a_file_after_three_commands(environment, tmp_path):
