@@ -214,6 +214,17 @@ def test_no_header_takes_long_to_parse(start, field):
     assert request.completed
 
 
+def test_no_header_of_blanks_reaches_the_application(serve, connect, uploads):
+    """Parsers of cookies and media types take quadratic time for them, in a worker."""
+    service = serve(uploads)
+    for field in ("Cookie: a=%sb", "Accept: a/b%s!", "X:%sy", "X: y%s"):
+        for blanks in (" " * 60_000, "\t " * 32):
+            head = f"GET / HTTP/1.1\r\nHost: x\r\n{field % blanks}\r\n\r\n"
+            assert refusal(connect(service), head.encode()) == 400
+        assert connect(service).get("/", headers=[field % (" " * 63)]).status == 200
+    assert len(uploads.calls) == 4
+
+
 def test_blanks_around_a_value_do_not_belong_to_it():
     request = Request(Adjustments())
     request.received(b"GET / HTTP/1.1\r\nHost: \t x \t \r\nX:  a:  b\r\nY:\t\t\r\n\r\n")
