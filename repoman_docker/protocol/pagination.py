@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 from repoman_docker.protocol.errors import ErrorCode, RegistryError, quoted
 
 _NEXT = re.compile(
-    r"""<([^<>]*)>[^<]*?;\s*rel\s*=\s*(?:"[^"<]*\bnext\b[^"<]*"|'?next\b)""", re.IGNORECASE
+    r"""<([^<>]*)>[^<]*?;\s*rel\s*=\s*(?:"(?=[^"<]*+")[^"<]*?\bnext\b|'?next\b)""", re.IGNORECASE
 )
 
 
