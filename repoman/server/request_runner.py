@@ -229,6 +229,7 @@ class Response:
         self._head = ""  # what the application has said of the header
         self._length: int | None = None  # of the body, if it is known
         self._written = 0
+        self._has_body = True
         self._is_chunked = False
         self.closes = False
         self.sends_body = False
@@ -247,10 +248,8 @@ class Response:
             raise RuntimeError("start_response was called again without exc_info")
         self._length = None
         head = self._take_header(status, headers)
-        has_body = status[:3] not in ("204", "304") and status[0] != "1"
-        if not has_body:  # A 304 may announce the length of a body that never comes.
-            self._length = None
-        self.sends_body = has_body and self._request.command != "HEAD"
+        self._has_body = status[:3] not in ("204", "304") and status[0] != "1"
+        self.sends_body = self._has_body and self._request.command != "HEAD"
         self._head = head
         return self.write
 
@@ -350,7 +349,7 @@ class Response:
         if not keep or self._connection.closes_after(self._request):
             self.closes = True
         lines = [self._head]
-        if self._length is not None:
+        if self._length is not None and self._has_body:  # A 204 must not have it.
             lines.append(f"Content-Length: {self._length}")
         elif self._is_chunked:
             lines.append("Transfer-Encoding: chunked")

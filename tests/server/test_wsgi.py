@@ -122,6 +122,7 @@ def test_status_without_a_body_keeps_the_connection(serve, connect, status):
         client.request("GET", "/")
         response = client.read(head_only=True)
         assert (response.status, response.closes) == (int(status[:3]), False)
+        assert "content-length" not in response.headers
 
 
 def test_what_was_returned_is_closed(serve, connect):
