@@ -22,7 +22,7 @@ Work = Callable[[], object]
 class FairQueue:
     """Work that waits, taken in turns from those who want it: who wants much waits for itself.
 
-    Not thread safe.
+    Not thread safe, but that any thread may ask whether ``lines`` are empty.
 
     Attributes:
         lines: the work and since when it waits, by who wants it; the next comes first.
@@ -43,11 +43,13 @@ class FairQueue:
         line.append((time.monotonic(), work))
 
     def take(self) -> Work:
-        """Return the next work (KeyError: there is none)."""
-        who, line = self.lines.popitem(last=False)
+        """Return the next work; there has to be some."""
+        who, line = next(iter(self.lines.items()))
         work = line.popleft()[1]
         if line:
-            self.lines[who] = line
+            self.lines.move_to_end(who)
+        else:
+            del self.lines[who]
         return work
 
     @property

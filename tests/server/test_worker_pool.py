@@ -1,5 +1,6 @@
 """Workers."""
 
+import sys
 import threading
 import time
 
@@ -38,6 +39,25 @@ def test_many_requests_of_one_client_delay_no_other():
     while queue.lines:
         queue.take()()
     assert done == ["many 0", "few", "many 1", "many 2"]
+
+
+def test_a_loop_that_looks_while_a_worker_takes_work_sees_what_is_left():
+    queue, seen = FairQueue(), []
+    for _ in range(2):
+        queue.put(bool, "many")
+
+    def look(*_):
+        seen.append(bool(queue.lines))
+        return look
+
+    trace = sys.gettrace()
+    sys.settrace(look)
+    try:
+        queue.take()
+    finally:
+        sys.settrace(trace)
+    assert seen
+    assert all(seen)
 
 
 def test_quick_work_is_done_by_one_worker(pool):
