@@ -139,6 +139,13 @@ class Dependencies(dict[str, int]):
 READER: ContextVar[Dependencies | None] = ContextVar("reader", default=None)
 
 
+def note_failure() -> None:
+    """Have nothing kept of what is read in this context: a failure ends without a write."""
+    reader = READER.get()
+    if reader is not None:
+        reader.is_complete = False
+
+
 class Topics:
     """The numbers of all topics, as far as this process knows; thread safe.
 

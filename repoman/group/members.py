@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from repoman.db.topics import note_failure
 from repoman.errors import Denied, NotFound, RepomanError, Unavailable, Unsupported
 from repoman.group.asking import MemberPool, first_found, main_outage
 from repoman.http.content import Content
@@ -273,6 +274,8 @@ class Members(ABC, Generic[Service]):
             errors = [error for _, error in found.failures]
             raise main_outage(errors) or errors[0]
         failed = [(name, error) for name, error in found.failures if not self.is_absence(error)]
+        if failed:
+            note_failure()
         for name, error in failed:
             _log.warning(
                 "A list of the group %s lacks the entries of %s: %s", self.group, name, error

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from repoman.db.topics import Topics
 from repoman.errors import Conflict, Denied, Invalid, NotFound, Unavailable, Unsupported
 from repoman.group.asking import MemberPool
 from repoman.group.members import Members
@@ -121,6 +122,14 @@ def test_lists_are_gathered_and_gaps_are_told():
     assert warnings == ["The list lacks the entries of p. The remote is down."]
     with pytest.raises(UpstreamUnavailable):
         members.collect([*members.all()][1:], lambda each: each.service.get("x"))
+
+
+@pytest.mark.parametrize(("state", "is_complete"), [("2", True), (None, True), (DOWN, False)])
+def test_a_list_with_a_gap_is_not_kept_until_something_is_written(state, is_complete):
+    members = group(repository("a", x="1"), repository("b", **({"x": state} if state else {})))
+    with Topics().reading() as read:
+        members.gather(members.all(), lambda each: each.service.get("x"))
+    assert read.is_complete == is_complete
 
 
 @pytest.mark.parametrize(
