@@ -211,8 +211,9 @@ class GroupLists:
         members = self._members.serving(name)
         found, failures = self._members.gather(members, lambda m: ask(m.service))
         warnings = [*failures, *chain.from_iterable(each.warnings for each in found)]
-        # Who has no list may be a remote, which may have one in a moment.
-        is_cacheable = len(found) == len(members) and all(each.is_cacheable for each in found)
+        # A remote that has no list may have one in a moment; a hosted repository, after a write.
+        are_known = len(found) == len(members) or all(each.is_hosted for each in members)
+        is_cacheable = are_known and all(each.is_cacheable for each in found)
         return Listed(merge(found), warnings=warnings, is_cacheable=is_cacheable)
 
 

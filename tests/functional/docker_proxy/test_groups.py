@@ -336,7 +336,7 @@ def test_what_a_hosted_member_and_a_remote_have_is_one_list(make_proxy, hosted, 
 
 
 def test_a_list_for_which_a_remote_was_asked_is_not_cached(make_proxy, hosted, proxy, upstream):
-    own, other = make_proxy.hosted(), make_proxy.hosted()
+    own, other, empty = (make_proxy.hosted() for _ in range(3))
     for registry in (hosted, own, other):
         registry.push(NAME, "1", make_image())
 
@@ -345,6 +345,7 @@ def test_a_list_for_which_a_remote_was_asked_is_not_cached(make_proxy, hosted, p
         return group.service.lists.tags(NAME, "", 10)
 
     assert tags(hosted, own, other).is_cacheable
+    assert tags(hosted, empty).is_cacheable
     assert not tags(hosted, proxy).is_cacheable, "the remote has none so far"
     upstream.put(NAME, "2", make_image())
     assert not tags(hosted, proxy).is_cacheable
