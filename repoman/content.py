@@ -61,7 +61,7 @@ from repoman.search import Filter, FoundComponent, Searched, find_components
 
 Attributes = Mapping[str, Any]
 
-PROMISE_INTERVAL_S = 3600.0  # A promise is written at most once in so long for one asset.
+PROMISE_INTERVAL_S = 3600.0  # A promise is written at most once in this time for one asset.
 BATCH_ASSETS = 100  # Assets that one transaction removes; of each, some ten rows go or change.
 
 

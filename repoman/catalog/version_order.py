@@ -69,7 +69,7 @@ class VersionOrders:
         self._failed: dict[str, str] = {}  # Formats whose rules do not work, until the next start.
 
     def is_needed(self) -> bool:
-        """Return whether there is any such repository, or a failure that no run has told yet."""
+        """Return whether there is any such repository, or a failure that no run has told of yet."""
         failed = len(self._failed)
         return bool(self._outdated()) or len(self._failed) > failed
 

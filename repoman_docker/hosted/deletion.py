@@ -88,7 +88,7 @@ def _telling(name: str) -> Iterator[Callable[[int], None]]:
         yield note
     except RepomanError as error:
         if gone:
-            told = f"{gone:,} tags and manifests of {name} are deleted already, the rest is not."
+            told = f"Tags and manifests of {name} that are deleted already: {gone:,}."
             error.args = (f"{error} {told}", *error.args[1:])
         raise
 
