@@ -199,6 +199,27 @@ def test_a_list_is_answered_from_memory_until_it_changes(registry, name, shared_
     assert after.body != before.body
 
 
+def test_a_list_of_a_group_is_answered_from_memory_until_a_member_changes_it(
+    live, name, shared_server
+):
+    first, second = live.create(), live.create()
+    first.push(name, "1", make_image())
+    group = f"group-{secrets.token_hex(4)}"
+    members = f"group.members={first.repository},{second.repository}"
+    shared_server.cli("repo", "create", "docker-group", group, "--set", members)
+    registry = Registry(Socket(shared_server.main_port), f"/repository/{group}", first.login)
+    wait_until(lambda: registry.get("").status == 200, what="the group")
+    path = f"{registry.prefix}/v2/{name}/tags/list"
+
+    def is_repeated():
+        assert registry.tags(name) == ["1"]
+        return any(path in line and " 0.0 ms " in line for line in shared_server.log.splitlines())
+
+    wait_until(is_repeated, what="a repeated list")
+    second.push(name, "2", make_image())
+    assert registry.tags(name) == ["1", "2"]
+
+
 def test_a_deleted_tag_is_gone_for_the_next_request(registry, tagged):
     assert registry.delete(tagged).status == 202
     assert registry.get(tagged).status == 404
