@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from repoman.db.topics import note_failure
 from repoman.errors import (
     NotFound,
     RepomanError,
@@ -58,6 +59,7 @@ def first_found(
         try:
             return name, ask(member)
         except OUTAGE_ERRORS as error:
+            note_failure()
             outages.append(error)
         except Exception as error:
             if not is_missing(error):

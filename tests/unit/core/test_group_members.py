@@ -146,6 +146,14 @@ def test_content_names_its_member_and_is_not_cached_behind_a_remote(before, is_c
     assert members.first_content(members.all(), lambda each: each.get("x")).is_cacheable
 
 
+@pytest.mark.parametrize(("before", "is_complete"), [({}, True), ({"x": DOWN}, False)])
+def test_content_is_not_kept_behind_a_member_that_failed(before, is_complete):
+    members = group(repository("a", **before), repository("b", x="2"))
+    with Topics().reading() as read:
+        assert first(members, "x") == ("b", "2")
+    assert read.is_complete == is_complete
+
+
 def test_content_that_is_the_same_everywhere_is_asked_of_hosted_members_first():
     proxy = repository("p", RepositoryType.PROXY)
     members = group(proxy, repository("h"))
