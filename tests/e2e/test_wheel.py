@@ -4,6 +4,7 @@ import importlib
 import shutil
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -85,6 +86,29 @@ def test_the_wheel_holds_every_file_that_is_no_code(wheel):
         if path.startswith(source + "/")
     }
     assert expected - set(zipfile.ZipFile(wheel).namelist()) == set()
+
+
+def test_the_source_distribution_holds_what_the_wheel_needs_and_nothing_else(sources, wheel):
+    beside = sources / "env/lib/other/py.typed"  # as an environment within a checkout has it
+    beside.parent.mkdir(parents=True)
+    beside.touch()
+    build = "import sys; from setuptools import build_meta; print(build_meta.build_sdist('dist'))"
+    done = subprocess.run(
+        [sys.executable, "-c", build], cwd=sources, check=True, capture_output=True, text=True
+    )
+    with tarfile.open(sources / "dist" / done.stdout.split()[-1]) as archive:
+        held = {each.name.partition("/")[2] for each in archive if each.isfile()}
+    places = {"repoman/conf/": "conf/", "repoman_web/": "web/repoman_web/"}
+    needed = {
+        next((to + path.removeprefix(at) for at, to in places.items() if path.startswith(at)), path)
+        for path in zipfile.ZipFile(wheel).namelist()
+        if ".dist-info/" not in path
+    }
+    assert needed | {"LICENSE", "README.md", "constraints.txt"} <= held
+    assert {path.partition("/")[0] for path in held if "/" in path} == {
+        *SOURCES,
+        "repoman_server.egg-info",
+    }
 
 
 def test_the_wheel_serves_and_takes_a_push(installed, skopeo, tmp_path):
