@@ -85,6 +85,7 @@ format: $(VENV)/dev.stamp ## Format the code
 
 .PHONY: wheel
 wheel: $(BIN)/python ## Build the wheel in ./dist
+	rm -rf build dist/repoman_server-*  # modules that are gone since, and former versions
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 .PHONY: clean
