@@ -141,6 +141,10 @@ class Listener:
         except OSError:
             accepted.close()
             return True
+        except Exception:  # such as a lack of memory; the port stays open in spite of it
+            log.exception("A connection from %s could not be accepted", addr[0])
+            accepted.close()
+            return True
         return self._host.make_room(connection)
 
     def _open_connection(self, accepted: socket.socket, addr: Any) -> Connection:

@@ -75,6 +75,14 @@ def test_without_descriptors_a_listener_is_refused(serve):
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def test_a_connection_that_cannot_be_accepted_does_not_close_the_port(serve, connect, monkeypatch):
+    service = serve(hello)
+    with monkeypatch.context() as patch:
+        patch.setattr("repoman.server.listener.PlainTransport", lambda _: 1 // 0)
+        assert connect(service).is_closed()
+    assert connect(service).get("/").status == 200
+
+
 def test_unknown_connector(serve):
     with pytest.raises(NotFound):
         serve(hello).server.remove_listener("other")
