@@ -152,6 +152,9 @@ def test_formats_are_added_and_removed_by_pip(environment, sources, tmp_path):
     kept = {}
     try:
         pip(python, "install", "--constraint", ROOT / "constraints.txt", *packages)
+        licensed = environment.parent.glob("lib/*/site-packages/*.dist-info/licenses/LICENSE")
+        names = {each.parents[1].name.partition("-")[0] for each in licensed}
+        assert {f"repoman_{each}" for each in ("server", *FORMATS)} <= names
         server.start()
         for name in FORMATS:
             suite = suite_of(name)
