@@ -257,19 +257,24 @@ class Members(ABC, Generic[Service]):
     def collect(
         self, members: Iterable[Member[Service]], ask: Callable[[Member[Service]], Answer]
     ) -> list[Answer]:
-        """Return the answers of :meth:`gather`."""
-        return self.gather(members, ask)[0]
+        """Return the answers of :meth:`gather`, about what all members have stored here."""
+        return self.gather(members, ask, lambda _: True)[0]
 
     def gather(
-        self, members: Iterable[Member[Service]], ask: Callable[[Member[Service]], Answer]
+        self,
+        members: Iterable[Member[Service]],
+        ask: Callable[[Member[Service]], Answer],
+        is_quick: Callable[[Member[Service]], bool] = lambda each: each.is_hosted,
     ) -> tuple[list[Answer], list[str]]:
         """Return the answers of all members that have one, and a warning for each that failed.
+
+        Those that are quick, since they ask no remote, do not wait for a thread.
 
         Raises:
             RepomanError: no member has one; failures take precedence.
         """
         named = [(each.repository.name, each) for each in members]
-        found = self.pool.collect(named, ask, LIST_TIMEOUT_S, lambda each: each.is_hosted)
+        found = self.pool.collect(named, ask, LIST_TIMEOUT_S, is_quick)
         if found.failures and not found.answers:
             errors = [error for _, error in found.failures]
             raise main_outage(errors) or errors[0]

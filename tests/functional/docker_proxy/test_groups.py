@@ -335,6 +335,17 @@ def test_what_a_hosted_member_and_a_remote_have_is_one_list(make_proxy, hosted, 
     assert page(group, "_catalog", "repositories", 1) == [["other/app"], [NAME]]
 
 
+def test_the_images_of_a_group_do_not_wait_behind_slow_remotes(
+    make_proxy, hosted, proxy, upstream, monkeypatch
+):
+    hosted.push(NAME, "1", make_image())
+    upstream.put("other/app", "1", make_image())
+    proxy.get("other/app/manifests/1")
+    group = make_proxy.group(hosted, proxy)
+    monkeypatch.setattr("repoman.threads.DaemonPool.submit", lambda *_: pytest.fail("a thread"))
+    assert group.get("_catalog").json()["repositories"] == ["other/app", NAME]
+
+
 def test_a_list_for_which_a_remote_was_asked_is_not_cached(make_proxy, hosted, proxy, upstream):
     own, other, empty = (make_proxy.hosted() for _ in range(3))
     for registry in (hosted, own, other):
