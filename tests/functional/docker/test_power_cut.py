@@ -1,6 +1,7 @@
 """What was acknowledged survives a power cut at any time, and no row names bytes that are lost."""
 
 import hashlib
+import itertools
 import os
 import shutil
 import sqlite3
@@ -33,6 +34,8 @@ class Disk:
         self.before_sync = lambda: None
         self._root = root
         self._lock = threading.Lock()
+        self._numbers = itertools.count(1)  # Of the looks, in their order.
+        self._stored: dict[int, int] = {}  # The look that the disk has, by inode.
         self._files: dict[int, bytes] = {}
         self._directories: dict[int, dict[str, int]] = {}
         for directory, _, names in os.walk(root):
@@ -45,26 +48,32 @@ class Disk:
     def _wrap(self, real):
         def sync(fd):
             # What is written while the sync runs may be on the disk afterwards, or not.
-            inode, state = self._look(Path(f"/proc/self/fd/{fd}"))
+            seen = self._look(Path(f"/proc/self/fd/{fd}"))
             self.before_sync()
             real(fd)
-            self._store(inode, state)
+            self._store(*seen)
 
         return sync
 
     def _note(self, path: Path) -> None:
         self._store(*self._look(path))
 
-    @staticmethod
-    def _look(path: Path) -> tuple[int, bytes | dict[str, int]]:
-        found = path.stat()
-        if stat.S_ISDIR(found.st_mode):
-            with os.scandir(path) as entries:
-                return found.st_ino, {each.name: each.inode() for each in entries}
-        return found.st_ino, path.read_bytes() if stat.S_ISREG(found.st_mode) else b""
-
-    def _store(self, inode: int, state: bytes | dict[str, int]) -> None:
+    def _look(self, path: Path) -> tuple[int, int, bytes | dict[str, int]]:
+        """Return the number of this look, the inode, and what is there."""
         with self._lock:
+            number, found = next(self._numbers), path.stat()
+            if stat.S_ISDIR(found.st_mode):
+                with os.scandir(path) as entries:
+                    return number, found.st_ino, {each.name: each.inode() for each in entries}
+            content = path.read_bytes() if stat.S_ISREG(found.st_mode) else b""
+            return number, found.st_ino, content
+
+    def _store(self, number: int, inode: int, state: bytes | dict[str, int]) -> None:
+        """Have the disk keep what was seen, unless it has what was seen later."""
+        with self._lock:
+            if self._stored.get(inode, 0) > number:
+                return
+            self._stored[inode] = number
             if isinstance(state, dict):
                 self._directories[inode] = state
             else:
