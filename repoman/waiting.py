@@ -10,10 +10,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import Enum, auto
+from time import monotonic
 
 PATIENCE_S = 0.01  # Who has the slot for longer loses it: it computes, or the system holds it up.
-BRIEF_PATIENCE_S = 0.002  # The longest wait of a loop for the slot, after the polite one:
-POLITE_S = 0.0005  # For this long it waits until a worker waits for something else by itself.
+SHARE_S = 0.001  # Who has had the slot for longer gives way to a loop that waits for it.
+BRIEF_PATIENCE_S = 0.002  # The longest wait of a loop for the slot.
 
 
 class Wait(Enum):
@@ -103,11 +104,13 @@ class RunSlot:
             if slot is self._slot:  # The others that wait for it find the new one.
                 self._slot = _Slot()
         self._mine.slot = slot
+        self._mine.since = monotonic()
 
     def keep(self) -> None:
-        """Go on with the slot, after a loop that waits for it or a worker that has taken it away.
+        """Go on with the slot, after a worker that has taken it away, or a loop that waits for it.
 
-        Without the slot, nothing is done.
+        A worker gives way after ``SHARE_S``; most wait for something else before that. Without the
+        slot, nothing is done.
         """
         mine = self._mine.slot
         if mine is None:
@@ -115,7 +118,7 @@ class RunSlot:
         if mine is not self._slot:
             self.release()
             self.take()
-        elif mine.next.locked():
+        elif mine.next.locked() and monotonic() - self._mine.since > SHARE_S:
             mine.run.release()
             with mine.next:  # Until the loop has the slot, or this thread would have it again.
                 pass
@@ -123,6 +126,7 @@ class RunSlot:
                 self._mine.slot = None
                 mine.worker.release()
                 self.take()
+            self._mine.since = monotonic()
 
     def release(self) -> bool:
         """Let go of the slot; return whether the thread had it."""
@@ -136,16 +140,17 @@ class RunSlot:
     def take_briefly(self) -> "threading.Lock | None":
         """Wait for the slot as a loop, for a moment; return what to release if it was free then."""
         slot = self._slot
-        if slot.run.acquire(timeout=POLITE_S):
+        if slot.run.acquire(blocking=False):
             return slot.run
         with slot.next:
             return slot.run if slot.run.acquire(timeout=BRIEF_PATIENCE_S) else None
 
 
 class _Mine(threading.local):
-    """The slot that a worker has, or what was the slot when it was taken."""
+    """The slot that a worker has, or what was the slot when it was taken, and since when."""
 
     slot: "_Slot | None" = None
+    since = 0.0
 
 
 RUN_SLOT = RunSlot()

@@ -130,7 +130,7 @@ def test_who_lost_the_slot_does_not_keep_it(slot, begin):
     assert slot.release()
 
 
-def test_a_loop_that_waits_goes_first(slot, patient, monkeypatch, begin):
+def test_a_worker_gives_way_to_a_loop_after_its_share(slot, patient, monkeypatch, begin):
     monkeypatch.setattr(waiting, "BRIEF_PATIENCE_S", LONG_S)
     has_run = []
 
@@ -142,6 +142,10 @@ def test_a_loop_that_waits_goes_first(slot, patient, monkeypatch, begin):
     slot.take()
     begin(loop)
     wait_until(lambda: slot._slot.next.locked(), what="the loop to wait")
+    monkeypatch.setattr(waiting, "SHARE_S", LONG_S)
+    slot.keep()
+    assert not has_run
+    monkeypatch.setattr(waiting, "SHARE_S", 0.0)
     slot.keep()
     assert has_run
     assert is_taken(slot), "it has the slot again"
