@@ -161,7 +161,7 @@ class CatalogSettings(_Part):
     """Lists of content, across repositories."""
 
     scan_limit: PositiveInt = Field(
-        3_000,
+        2_000,
         description="Maximum number of rows that one page of a list examines; the rest is on "
         "further pages.",
     )
