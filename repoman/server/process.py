@@ -194,9 +194,8 @@ def _collect(server: Server) -> Iterator[Metric]:
     connections, limit = server.connection_numbers()
     yield gauge("repoman_connections", "Open connections.", connections)
     yield gauge("repoman_connections_limit", "How many there can be.", limit)
-    yield gauge(
-        "repoman_waiting_requests", "Requests that no worker has begun.", len(server.workers.queue)
-    )
+    waiting = server.workers.count_waiting()
+    yield gauge("repoman_waiting_requests", "Requests that no worker has begun.", waiting)
 
 
 def _obey_signals(server: Server, connectors: ConnectorManager) -> None:

@@ -101,7 +101,7 @@ class WorkerPool:
             thread.start()
 
     def submit(self, work: Work, who: str = "") -> None:
-        """Have a worker do this soon, for somebody. For the thread that calls :meth:`nudge`."""
+        """Have a worker do this soon; ``who`` wants it. For the thread that calls :meth:`nudge`."""
         with self._lock:
             self.queue.put(work, who)
             if self._active - self._waiting == 0:
@@ -116,6 +116,11 @@ class WorkerPool:
                 self._wake_one()
             free = self._idle and self._active - self._waiting < self._places
             return bool(self.queue.lines and free)
+
+    def count_waiting(self) -> int:
+        """Return how many pieces of work no worker has begun; any thread."""
+        with self._lock:
+            return len(self.queue)
 
     def stop(self, timeout: float) -> bool:
         """Finish the queue and end the threads; False if some run on after ``timeout`` seconds.
