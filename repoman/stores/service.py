@@ -361,26 +361,32 @@ class BlobStores:
 
         While its directory is held, no other process can create a store in it.
         """
-        is_ours = prepare_directory(directory)
+        is_new = prepare_directory(directory)
         store = FileBlobStore(directory)
         with _held(store):
-            self._check_new(row, directory)
-            if not store.is_empty():
-                raise Invalid(
-                    f"path: {str(directory)!r} contains blobs of another blob store.", field="path"
-                )
-            # A new one, whatever was there: another database must not take the store for its own.
-            identity = secrets.token_hex(16)
+            # Somebody else may have made a store in it before it was held.
+            is_ours = is_new and store.identity() is None
             try:
-                store.create(identity)
-                with self._database.transaction():
-                    self._check_new(row, directory)
-                    records.insert_store(row, identity)
-                    self._note_new(row)
+                self._create_held(row, store)
             except (Conflict, Invalid):
                 if is_ours:
                     store.remove()
                 raise
+
+    def _create_held(self, row: StoreRow, store: FileBlobStore) -> None:
+        self._check_new(row, store.directory)
+        if not store.is_empty():
+            raise Invalid(
+                f"path: {str(store.directory)!r} contains blobs of another blob store.",
+                field="path",
+            )
+        # A new one, whatever was there: another database must not take the store for its own.
+        identity = secrets.token_hex(16)
+        store.create(identity)
+        with self._database.transaction():
+            self._check_new(row, store.directory)
+            records.insert_store(row, identity)
+            self._note_new(row)
 
     def _check_new(self, row: StoreRow, directory: Path) -> None:
         """Return if the name and the directory are free (Conflict, Invalid)."""

@@ -8,6 +8,7 @@ from threading import Barrier, Thread
 
 import pytest
 
+from repoman.blobs.directories import prepare_directory
 from repoman.blobs.file import FileBlobStore
 from repoman.compaction import Compactor, Unwatched
 from repoman.damage_records import Verification, find_verification, save_verification
@@ -125,6 +126,26 @@ def test_of_two_creations_at_once_one_fails(repoman):
     # Nothing is left of the one that failed, unless it is the directory of the other.
     made = {each.name for each in (repoman.data / "blobs").iterdir()} - {"default"}
     assert made == {repoman.stores.get(name).path for name in names(repoman)} - {"default"}
+
+
+@pytest.mark.parametrize(
+    ("other", "left"), [(("a", "q"), {"q"}), (("b", "p"), {"p"})], ids=["name", "path"]
+)
+def test_a_creation_that_another_one_overtakes_leaves_nothing(repoman, monkeypatch, other, left):
+    def prepare(directory):
+        monkeypatch.undo()
+        is_new = prepare_directory(directory)
+        repoman.stores.create(*other)
+        return is_new
+
+    monkeypatch.setattr("repoman.stores.service.prepare_directory", prepare)
+    with pytest.raises((Conflict, Invalid)):
+        repoman.stores.create("a", "p")
+    made = {each.name for each in (repoman.data / "blobs").iterdir()} - {"default"}
+    assert made == left
+    assert set(names(repoman)) == {"default", other[0]}
+    assert repoman.stores.state(other[0]).problem == ""
+    assert repoman.blob_stores.get(other[0]).identity()
 
 
 def test_the_process_that_serves_holds_what_is_created(repoman):
