@@ -9,8 +9,9 @@ groups, no escapes but those of classes and of signs.
 """
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import re2
@@ -95,6 +96,41 @@ def wildcards_expression(text: str) -> str:
     wild = {"*": ".*", "?": "."}
     parts = re.split(r"([*?])", re.sub(r"\*+", "*", text))
     return "".join(wild.get(each) or re.escape(each) for each in parts)
+
+
+def find_wildcards(text: str) -> Callable[[str], bool]:
+    """Return what says whether a whole text is as a pattern with ``*`` and ``?`` (PatternError).
+
+    It is meant for thousands of texts, most of which lack a piece of the pattern.
+    """
+    is_match = find_pattern(wildcards_expression(text)).matches
+    if "*" not in text:
+        return is_match
+    if "?" not in text:
+        return partial(_has_in_order, text.split("*"))
+    pieces = [each for each in re.split(r"[*?]+", text) if each]
+
+    def fits(found: str) -> bool:
+        for piece in pieces:
+            if piece not in found:
+                return False
+        return is_match(found)
+
+    return fits
+
+
+def _has_in_order(pieces: Sequence[str], text: str) -> bool:
+    """Return whether a text begins and ends with the outer pieces, with the others between."""
+    first, last = pieces[0], pieces[-1]
+    at, end = len(first), len(text) - len(last)
+    if at > end or not text.startswith(first) or not text.endswith(last):
+        return False
+    for piece in pieces[1:-1]:
+        at = text.find(piece, at, end)
+        if at < 0:
+            return False
+        at += len(piece)
+    return True
 
 
 def _is_match(compiled: Any, text: str) -> bool:

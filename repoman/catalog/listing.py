@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from repoman.catalog.model import Order, PageRequest, Range
 from repoman.catalog.records import Row, Scan, Values, list_rows, read_rows
 from repoman.errors import Invalid, PageKeyInvalid
-from repoman.patterns import PatternError, find_pattern, wildcards_expression
+from repoman.patterns import PatternError, find_wildcards
 
 PATTERN_MAX_CHARS = 1000
 """A longer search pattern is refused."""
@@ -159,8 +159,7 @@ class Wildcards:
         if beginning == text:
             return cls(text, text, is_exact=True, fits=text.__eq__)
         try:
-            fits = find_pattern(wildcards_expression(text)).matches
-            return cls(text, beginning, is_exact=False, fits=fits)
+            return cls(text, beginning, is_exact=False, fits=find_wildcards(text))
         except PatternError as error:
             raise Invalid(f"The search pattern {text[:50]!r} is not valid: {error}.") from error
 

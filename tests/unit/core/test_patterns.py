@@ -1,13 +1,14 @@
 """Regular expressions in time that is in proportion to the text."""
 
 import re
+from fnmatch import fnmatchcase
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repoman.patterns import TEXT_MAX_CHARS, Pattern, PatternError
+from repoman.patterns import TEXT_MAX_CHARS, Pattern, PatternError, find_wildcards
 from tests.clock import cpu_limit
 
 ATOMS = st.sampled_from(["a", "b", ".", "[ab]", "[^a]", r"\d", r"\.", "0", "/"])
@@ -32,6 +33,17 @@ def test_it_says_what_pythons_own_says(expression, text):
 def test_what_matches_begins_as_what_matches_may(expression, text, length):
     if re.fullmatch(expression, text):
         assert Pattern(expression).may_begin(text[:length])
+
+
+@given(st.text("ab.*?", max_size=8), st.text("ab.", max_size=8))
+def test_wildcards_say_what_those_of_file_names_say(pattern, text):
+    assert find_wildcards(pattern)(text) is fnmatchcase(text, pattern)
+
+
+@pytest.mark.parametrize("pattern", ["a*\ud800", "a?*\ud800"])
+def test_wildcards_that_no_text_can_be_are_told(pattern):
+    with pytest.raises(PatternError):
+        find_wildcards(pattern)
 
 
 @pytest.mark.parametrize(
