@@ -99,6 +99,16 @@ def test_the_roles_of_anybody_are_those_of_a_user(repoman, open_browser):
     assert (options.enabled, options.roles) == (True, ("nx-anonymous",))
 
 
+def test_roles_of_anybody_that_are_not_shown_stay(repoman, browser_of):
+    properties = {"domain": "users", "actions": ["update"]}
+    repoman.security.privileges.create("blind", "application", properties)
+    ann = browser_of("nx-settings-update", "blind")
+    assert "access.roles" not in ann.get("/admin/anonymous").text
+    follow(ann, ann.post("/admin/anonymous", enabled="on"))
+    options = repoman.options.get(ANONYMOUS_OPTIONS, AnonymousOptions)
+    assert (options.enabled, options.roles) == (True, ("nx-anonymous",))
+
+
 def test_the_matrix_of_anybody_takes_as_many_statements(repoman, admin):
     def count():
         with executed_statements() as statements:

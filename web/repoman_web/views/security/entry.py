@@ -66,8 +66,8 @@ def _anonymous_form() -> SectionForm:
     fixed = []
     if not may_administer("settings", "update"):
         fixed.append("enabled")
-    # Who sets the roles of anybody changes the roles of a user.
-    if fixed or not may_administer("users", "update"):
+    # Roles of anybody are changed like those of a user, and the form shows them only to readers.
+    if fixed or not all(may_administer("users", each) for each in ("read", "update")):
         fixed.append("access.roles")
     return SectionForm(
         {"": AnonymousOptions, "access": RoleChoice},
