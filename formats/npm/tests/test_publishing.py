@@ -282,6 +282,19 @@ def test_a_version_is_unpublished_as_npm_does_it(publisher):
     assert (late.status_code, "changed meanwhile" in late.json["error"]) == (409, True)
 
 
+@pytest.mark.parametrize("versions", [{}, {"versions": None}], ids=["absent", "null"])
+def test_a_change_that_names_no_versions_keeps_them(publisher, versions):
+    publisher.publish()
+    publisher.publish(version="1.1.0")
+    revision = publisher.document()["_rev"]
+    sent = {"_id": "demo", "_rev": revision, "dist-tags": {"latest": "1.0.0"}, **versions}
+    assert publisher.send("demo/-rev/1-old", sent).status_code == 409
+    assert publisher.send(f"demo/-rev/{revision}", sent).status_code == 201
+    found = publisher.document()
+    assert list(found["versions"]) == ["1.0.0", "1.1.0"]
+    assert found["dist-tags"] == {"latest": "1.0.0"}
+
+
 def test_a_package_is_unpublished_and_may_come_again(publisher, repoman):
     publisher.publish()
     publisher.send("demo", {"_id": "demo", "users": {"admin": True}})

@@ -235,8 +235,9 @@ def _too_large(what: str, limits: PublishingSection, name: str, unit: str) -> To
 def _edit(name: str, document: Mapping[str, Any], known: str) -> ChangePackage:
     """Return the change that a document asks for which came back; only keys count that it has.
 
-    With the revision that it had, versions that it lacks go.
+    With the revision that it had, versions that it lacks go, unless it has no list of them.
     """
+    document = {key: each for key, each in document.items() if each is not None}
     tags, users = _tags(document), _mapping(document, "users")
     versions = _mapping(document, "versions")
     texts = {key: str(_mapping(versions, key).get("deprecated") or "") for key in versions}
@@ -247,8 +248,8 @@ def _edit(name: str, document: Mapping[str, Any], known: str) -> ChangePackage:
         if not package.files:
             raise NotFound(f"There is no package {name} here.")
         state, gone = dict(package.state), []
-        if known:
-            _check_revision(package, known)
+        _check_revision(package, known)
+        if known and "versions" in document:
             gone = [each for each in package.files if each.version not in versions]
         left = {each.version for each in package.files} - {each.version for each in gone}
         if "versions" in document:
