@@ -94,7 +94,7 @@ def try_criteria(page: Page, server: LiveServer) -> None:
     registry = Registry(Socket(server.connector_port), "", ("admin", PASSWORD))
     for tag in ("build-1", "build-2", "v1"):
         registry.push("app", tag, make_image())
-    page.goto("/admin/cleanup/new")
+    page.goto("/admin/cleanup/-/new")
     page.locator("#criteria-version_patterns").fill("build-*")
     page.locator("#preview-repository").select_option("docker-hosted")
     page.get_by_role("button", name="Preview").click()

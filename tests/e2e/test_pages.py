@@ -44,14 +44,14 @@ ADMIN_PAGES = (
     *("/gallery", "/gallery/form"),
     *("/admin/tasks", "/admin/tasks?filter=nothing-at-all", "/admin/tasks/new"),
     "/admin/tasks/new/gallery.dust",
-    *("/admin/repositories", "/admin/repositories?type=group", "/admin/repositories/new"),
-    *("/admin/repositories/new/docker-proxy", "/admin/repositories/new/docker-group"),
-    *("/admin/blobstores", "/admin/blobstores/new", "/admin/blobstores/default/edit"),
+    *("/admin/repositories", "/admin/repositories?type=group", "/admin/repositories/-/new"),
+    *("/admin/repositories/-/new/docker-proxy", "/admin/repositories/-/new/docker-group"),
+    *("/admin/blobstores", "/admin/blobstores/-/new", "/admin/blobstores/default/edit"),
     "/admin/blobstores/default",
     *("/admin/blobstores/default/delete", "/admin/email", "/admin/http"),
     *("/admin/repositories/docker-hosted", "/admin/repositories/docker-hosted/delete"),
     "/admin/repositories/docker-hosted/move",
-    *("/admin/routing", "/admin/routing/new", "/admin/cleanup", "/admin/cleanup/new"),
+    *("/admin/routing", "/admin/routing/-/new", "/admin/cleanup", "/admin/cleanup/-/new"),
     *("/admin/cleanup/-/preview", "/admin/cleanup/-/preview?repository=docker-hosted"),
 )
 

@@ -142,7 +142,7 @@ def delete(page: Page, name: str) -> None:
 
 
 def test_a_member_is_moved_by_the_keyboard_and_the_form_says_that_it_is_not_saved(page):
-    page.goto(f"{LIST}/new/docker-group")
+    page.goto(f"{LIST}/-/new/docker-group")
     page.get_by_label("Add …").select_option("docker-hosted")
     page.get_by_role("button", name="Add", exact=True).press("Enter")
     page.get_by_role("button", name="Remove docker-hosted").wait_for()

@@ -121,7 +121,7 @@ class AbsenceTests(FormatTests):
         assert {HOSTED, MIRROR, GROUP} <= listed
         assert "not installed" in site.http.get("/admin/information").text
         recipe = f"{self.name}-hosted"
-        assert site.http.get(f"/admin/repositories/new/{recipe}").status_code == 404
+        assert site.http.get(f"/admin/repositories/-/new/{recipe}").status_code == 404
 
     def _check_kept(self, site: Site, own: Sample, cached: Sample) -> None:
         """Have everything done that removes something, and check that all is there."""

@@ -59,7 +59,7 @@ class FaceTests(FormatTests):
     def test_face_a_page_creates_a_repository_of_each_type(
         self, site: Site, hosted: str, remote_files: Any, type_: str
     ) -> None:
-        name, path = f"page-{hosted}-{type_}", f"/admin/repositories/new/{self.name}-{type_}"
+        name, path = f"page-{hosted}-{type_}", f"/admin/repositories/-/new/{self.name}-{type_}"
         page = site.http.get(path)
         assert page.status_code == 200, page.text
         fields = {**_fields_of(page.text), "name": name}

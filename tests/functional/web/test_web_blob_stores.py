@@ -41,7 +41,7 @@ def open_as(repoman, *privileges):
     return browser
 
 
-def send(browser, to=f"{LIST}/new", **changes):
+def send(browser, to=f"{LIST}/-/new", **changes):
     fields = {"name": "archive", "path": "", "quota.kind": "none", "quota.limit": ""}
     sent = {"csrf_token": browser.mark, **fields, **changes}
     return browser.open("POST", to, data=sent)
@@ -64,9 +64,9 @@ def test_who_may_not_read_blob_stores_sees_none(repoman):
     assert Browser(repoman).get(LIST).location == f"/login?next={LIST}"
     bob = open_as(repoman, "nx-metrics-all")
     assert LIST not in bob.get("/account").text
-    for path in ("", "/new", "/default/edit", "/default/delete"):
+    for path in ("", "/-/new", "/default/edit", "/default/delete"):
         assert bob.get(f"{LIST}{path}").status_code == 403
-    for path in ("/new", "/default/edit", "/default/delete", "/verify", "/compact"):
+    for path in ("/-/new", "/default/edit", "/default/delete", "/verify", "/compact"):
         assert bob.post(f"{LIST}{path}").status_code == 403
 
 
@@ -126,7 +126,7 @@ def test_the_list_takes_as_many_statements_for_many_stores(repoman, browser):
 
 
 def test_a_store_is_created_and_its_quota_changed(repoman, browser):
-    browser.get(f"{LIST}/new")
+    browser.get(f"{LIST}/-/new")
     answer = send(browser, **{"quota.kind": "used", "quota.limit": "1.5"})
     assert (answer.status_code, answer.location) == (303, LIST)
     info = repoman.stores.get("archive")
@@ -140,6 +140,14 @@ def test_a_store_is_created_and_its_quota_changed(repoman, browser):
     assert (info.path, info.quota) == ("archive", Quota(QuotaKind.REMAINING, 2 * GIB))
     send(browser, f"{LIST}/archive/edit")
     assert repoman.stores.get("archive").quota is None
+
+
+@pytest.mark.parametrize("name", ["new", "verify"])
+def test_a_store_of_any_name_has_its_pages(repoman, browser, name):
+    repoman.stores.create(name, "elsewhere")
+    assert f"<h1>{name}" in browser.get(f"{LIST}/{name}").text
+    for page in ("/edit", "/delete"):
+        assert browser.get(f"{LIST}/{name}{page}").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -156,7 +164,7 @@ def test_a_store_is_created_and_its_quota_changed(repoman, browser):
     ],
 )
 def test_what_is_wrong_stands_beside_its_field(repoman, browser, changes, path, text):
-    browser.get(f"{LIST}/new")
+    browser.get(f"{LIST}/-/new")
     answer = send(browser, **changes)
     assert answer.status_code in (400, 409)
     assert (said(answer, path) or "").startswith(text), said(answer, path)
@@ -166,7 +174,7 @@ def test_what_is_wrong_stands_beside_its_field(repoman, browser, changes, path, 
 
 def test_only_administrators_place_a_store_anywhere(repoman, tmp_path):
     ann = open_as(repoman, "nx-blobstores-all")
-    ann.get(f"{LIST}/new")
+    ann.get(f"{LIST}/-/new")
     answer = send(ann, path=str(tmp_path / "elsewhere"))
     assert said(answer, "path") == "Only administrators can use an absolute path."
     assert send(ann).status_code == 303

@@ -94,13 +94,13 @@ TRY = "/admin/cleanup/-/try"
 
 
 def trial(browser, path=TRY, **fields):
-    browser.get("/admin/cleanup/new")
+    browser.get("/admin/cleanup/-/new")
     return browser.post(path, **{**FORM, "preview.repository": "files", **fields})
 
 
 def test_criteria_are_tried_before_they_are_saved_and_what_was_typed_stays(filled, repoman, admin):
     known = repoman.cleanup_policies.all()
-    assert "Choose a repository" in admin.get("/admin/cleanup/new").text
+    assert "Choose a repository" in admin.get("/admin/cleanup/-/new").text
     answer = trial(admin)
     page = unescape(answer.text)
     assert answer.status_code == 200
@@ -112,7 +112,7 @@ def test_criteria_are_tried_before_they_are_saved_and_what_was_typed_stays(fille
     assert "matches keep pattern *2.txt" in page
     assert ">/a/1.txt" not in page
     assert repoman.cleanup_policies.all() == known, "nothing is stored"
-    assert admin.post("/admin/cleanup/new", name="real", **FORM).status_code == 303
+    assert admin.post("/admin/cleanup/-/new", name="real", **FORM).status_code == 303
 
 
 def test_changed_criteria_of_a_policy_are_tried_without_changing_it(filled, repoman, admin):

@@ -23,14 +23,14 @@ def row_of(answer, name):
 
 
 def test_nobody_is_sent_to_the_login(browser):
-    for path in ("", "/new", "/new/raw-hosted", "/files"):
+    for path in ("", "/-/new", "/-/new/raw-hosted", "/files"):
         assert browser.get(f"{LIST}{path}").location == f"/login?next={LIST}{path}"
 
 
 def test_who_may_read_no_settings_is_refused_and_learns_nothing(browser_of):
     ann = browser_of("nx-repository-view-raw-files-read")
     assert ann.get(LIST).status_code == 403
-    assert ann.get(f"{LIST}/new").status_code == 403
+    assert ann.get(f"{LIST}/-/new").status_code == 403
     assert ann.get(f"{LIST}/files").status_code == 403
     assert ann.get(f"{LIST}/nowhere").status_code == 404
     assert LIST not in ann.get("/").text

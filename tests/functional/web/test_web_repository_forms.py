@@ -71,13 +71,13 @@ def upstream():
 
 
 def test_a_repository_of_each_type_is_created(repoman, admin):
-    assert "Raw hosted" in admin.get(f"{LIST}/new").text
+    assert "Raw hosted" in admin.get(f"{LIST}/-/new").text
     port = free_port()
-    answer = send(admin, "new/raw-hosted", name="site", raw__http_port=str(port))
+    answer = send(admin, "-/new/raw-hosted", name="site", raw__http_port=str(port))
     assert (answer.status_code, answer.location) == (303, LIST)
     assert f"site (port {port}) was created." in admin.get(LIST).text
-    send(admin, "new/raw-proxy", name="mirror", proxy__remote_url="http://127.0.0.1:9")
-    send(admin, "new/raw-group", name="whole", group__members=["mirror", "site"])
+    send(admin, "-/new/raw-proxy", name="mirror", proxy__remote_url="http://127.0.0.1:9")
+    send(admin, "-/new/raw-group", name="whole", group__members=["mirror", "site"])
     found = {each.name: each.config for each in repoman.repositories.all()}
     assert found["site"].section("raw", object).http_port == port
     assert found["mirror"].sections["proxy"].remote_url == "http://127.0.0.1:9"
@@ -85,12 +85,12 @@ def test_a_repository_of_each_type_is_created(repoman, admin):
 
 
 def test_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(repoman, admin):
-    answer = send(admin, "new/raw-proxy", name="FILES", proxy__remote_url="example.com")
+    answer = send(admin, "-/new/raw-proxy", name="FILES", proxy__remote_url="example.com")
     assert answer.status_code == 400
     assert "Nothing was created" in answer.text
     assert said(answer, "proxy.remote_url").startswith("Must be an http or https address")
     assert value_of(answer, "proxy.remote_url") == "example.com"
-    answer = send(admin, "new/raw-proxy", name="FILES", proxy__remote_url="http://127.0.0.1:9")
+    answer = send(admin, "-/new/raw-proxy", name="FILES", proxy__remote_url="http://127.0.0.1:9")
     assert answer.status_code == 409
     assert said(answer, "name") == "A repository named 'FILES' already exists."
     assert len(repoman.repositories.all()) == 1
@@ -99,21 +99,30 @@ def test_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(repoman
 def test_a_port_of_another_repository_is_refused_with_free_ones(repoman, admin):
     port = free_port()
     repoman.repositories.create("site", "raw-hosted", {"raw": {"http_port": port}})
-    answer = send(admin, "new/raw-hosted", name="two", raw__https_port=str(port))
+    answer = send(admin, "-/new/raw-hosted", name="two", raw__https_port=str(port))
     assert answer.status_code == 409
     assert said(answer, "raw.https_port").startswith(f"Port {port} belongs to site. Free ports")
     assert value_of(answer, "raw.https_port") == str(port)
-    answer = send(admin, "new/raw-hosted", name="a b", raw__http_port=str(port))
+    answer = send(admin, "-/new/raw-hosted", name="a b", raw__http_port=str(port))
     assert said(answer, "raw.http_port").startswith(f"Port {port} belongs to site.")
     assert said(answer, "name"), "both are said at once"
 
 
 def test_who_may_create_one_format_or_name_creates_no_other(repoman, browser_of):
     ann = browser_of("nx-repository-admin-raw-files-add")
-    assert ann.get(f"{LIST}/new/raw-hosted").status_code == 200
-    assert send(ann, "new/raw-hosted", name="other").status_code == 403
-    assert ann.get(f"{LIST}/new/nothing").status_code == 404
+    assert ann.get(f"{LIST}/-/new/raw-hosted").status_code == 200
+    assert send(ann, "-/new/raw-hosted", name="other").status_code == 403
+    assert ann.get(f"{LIST}/-/new/nothing").status_code == 404
     assert [each.name for each in repoman.repositories.all()] == ["files"]
+
+
+@pytest.mark.parametrize("name", ["new", "-"])
+def test_a_repository_of_any_name_has_its_pages(repoman, admin, name):
+    repoman.repositories.create(name, "raw-hosted", {})
+    assert f"<h1>{name}" in admin.get(f"{LIST}/{name}").text
+    for page in ("", "/move", "/delete"):
+        assert admin.get(f"{LIST}/{name}{page}").status_code == 200
+    assert "Raw hosted" in admin.get(f"{LIST}/-/new").text
 
 
 # Ports -------------------------------------------------------------------------------------------
@@ -121,7 +130,7 @@ def test_who_may_create_one_format_or_name_creates_no_other(repoman, browser_of)
 
 def test_a_port_is_checked_while_the_form_is_filled_in(repoman, admin):
     def ask(value, **more):
-        return admin.get(f"{LIST}/new/port", query_string={"value": value, **more}).json
+        return admin.get(f"{LIST}/-/new/port", query_string={"value": value, **more}).json
 
     port, taken = free_port(), free_port()
     repoman.repositories.create("site", "raw-hosted", {"raw": {"http_port": taken}})
@@ -139,7 +148,7 @@ def test_a_port_of_another_program_is_refused_with_free_ones(admin):
     with socket.socket() as program:
         program.bind(("127.0.0.1", port := free_port()))
         program.listen(1)
-        answer = admin.get(f"{LIST}/new/port?value={port}").json
+        answer = admin.get(f"{LIST}/-/new/port?value={port}").json
     assert answer["tone"] == "error"
     assert answer["text"].startswith(f"Another program listens on port {port}. Free ports near it")
 
@@ -148,9 +157,9 @@ def test_a_port_does_not_tell_of_repositories_that_one_may_not_know(repoman, bro
     port = free_port()
     repoman.repositories.create("secret", "raw-hosted", {"raw": {"http_port": port}})
     ann = browser_of("nx-repository-admin-raw-files-add")
-    text = ann.get(f"{LIST}/new/port?value={port}").json["text"]
+    text = ann.get(f"{LIST}/-/new/port?value={port}").json["text"]
     assert text.startswith(f"Port {port} belongs to another repository.")
-    assert ann.get(f"{LIST}/new/port?value={port}&name=secret").status_code == 404
+    assert ann.get(f"{LIST}/-/new/port?value={port}&name=secret").status_code == 404
 
 
 # Changing ----------------------------------------------------------------------------------------
@@ -249,9 +258,9 @@ def test_an_upstream_is_asked_with_values_that_are_not_saved(repoman, admin, mir
 
 
 def test_an_upstream_is_asked_for_a_repository_that_has_no_name_yet(admin, upstream):
-    answer = send(admin, "new/raw-proxy", proxy__remote_url=upstream.url, **{"try": "upstream"})
+    answer = send(admin, "-/new/raw-proxy", proxy__remote_url=upstream.url, **{"try": "upstream"})
     assert "The upstream answers" in answer.text
-    answer = send(admin, "new/raw-proxy", proxy__remote_url="nothing", **{"try": "upstream"})
+    answer = send(admin, "-/new/raw-proxy", proxy__remote_url="nothing", **{"try": "upstream"})
     assert "It was not asked" in answer.text
     assert "Address of the upstream: Must be an http or https address" in answer.text
     assert said(answer, "proxy.remote_url").startswith("Must be an http or https address")

@@ -33,15 +33,24 @@ def send(browser, path, **fields):
     return browser.post(path, **{key.replace("__", "."): each for key, each in fields.items()})
 
 
+def test_a_rule_and_a_policy_named_new_have_their_pages(repoman, admin):
+    repoman.routing_rules.create(RoutingRule("new", RoutingMode.BLOCK, ("/internal/.*",)))
+    repoman.cleanup_policies.create(CleanupPolicy("new", "raw", last_downloaded_days=30))
+    for path in (ROUTING, CLEANUP):
+        assert value_of(admin.get(f"{path}/new"), "name") == "new"
+        assert value_of(admin.get(f"{path}/-/new"), "name") == ""
+    assert "/internal/" in admin.get(f"{ROUTING}/new").text
+
+
 # Routing rules -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", [ROUTING, f"{ROUTING}/new", CLEANUP, f"{CLEANUP}/new"])
+@pytest.mark.parametrize("path", [ROUTING, f"{ROUTING}/-/new", CLEANUP, f"{CLEANUP}/-/new"])
 def test_nobody_is_sent_to_the_login_and_others_are_refused(browser, browser_of, path):
     assert browser.get(path).location == f"/login?next={path}"
     ann = browser_of("nx-repository-view-raw-files-read")
     assert ann.get(path).status_code == 403
-    assert path.removesuffix("/new") not in ann.get("/").text
+    assert path.removesuffix("/-/new") not in ann.get("/").text
 
 
 def test_who_may_read_repositories_reads_and_tries_rules_and_changes_none(
@@ -57,7 +66,7 @@ def test_who_may_read_repositories_reads_and_tries_rules_and_changes_none(
         ("/internal/a", "blocked"),
         ("/b", "let through"),
     ]
-    for path in ("/internal", "/internal/delete", "/new"):
+    for path in ("/internal", "/internal/delete", "/-/new"):
         assert send(ann, f"{ROUTING}{path}", name="x", paths__matchers="a").status_code == 403
     assert repoman.routing_rules.all() == [rule]
 
@@ -65,7 +74,7 @@ def test_who_may_read_repositories_reads_and_tries_rules_and_changes_none(
 def test_a_rule_is_created_changed_and_renamed(repoman, admin):
     assert "No routing rules yet" in admin.get(ROUTING).text
     fields = {"name": "one", "paths__mode": "allow", "paths__matchers": "/a/.*\r\n/b/.*"}
-    assert send(admin, f"{ROUTING}/new", **fields).location == ROUTING
+    assert send(admin, f"{ROUTING}/-/new", **fields).location == ROUTING
     assert "The routing rule one was created." in admin.get(ROUTING).text
     made = RoutingRule("one", RoutingMode.ALLOW, ("/a/.*", "/b/.*"))
     assert repoman.routing_rules.all() == [made]
@@ -90,7 +99,7 @@ def test_what_is_wrong_with_a_rule_stands_beside_its_field(
     repoman, admin, rule, changes, path, text
 ):
     fields = {"name": "new", "paths__mode": "block", "paths__matchers": "/x/.*", **changes}
-    answer = send(admin, f"{ROUTING}/new", **fields)
+    answer = send(admin, f"{ROUTING}/-/new", **fields)
     assert answer.status_code in (400, 409)
     assert said(answer, path).startswith(text)
     assert value_of(answer, "name") == fields["name"]
@@ -106,7 +115,7 @@ def test_paths_are_tried_with_matchers_that_are_not_saved(repoman, admin, rule):
         ("/internal/x", "blocked"),
     ]
     fields["paths__matchers"] = "("
-    answer = send(admin, f"{ROUTING}/new", **fields, **{"try": "paths"})
+    answer = send(admin, f"{ROUTING}/-/new", **fields, **{"try": "paths"})
     assert "Nothing was tried" in answer.text
     assert "is not a valid regular expression" in unescape(answer.text)
     assert repoman.routing_rules.all() == [rule]
@@ -143,7 +152,7 @@ def test_a_policy_is_created_and_told_in_words(repoman, admin):
         "retain__sort_by": "date",
         "retain__keep_versions": "latest",
     }
-    assert send(admin, f"{CLEANUP}/new", **fields).location == CLEANUP
+    assert send(admin, f"{CLEANUP}/-/new", **fields).location == CLEANUP
     page = admin.get(CLEANUP).text
     assert "The cleanup policy branches was created." in page
     text = (
@@ -192,7 +201,7 @@ def test_a_policy_is_changed_and_keeps_what_the_form_does_not_show(repoman, admi
 def test_what_is_wrong_with_a_policy_stands_beside_its_field(
     repoman, admin, policy, changes, path, text
 ):
-    answer = send(admin, f"{CLEANUP}/new", **{"name": "new", "format": "*", **changes})
+    answer = send(admin, f"{CLEANUP}/-/new", **{"name": "new", "format": "*", **changes})
     assert answer.status_code in (400, 409)
     assert said(answer, path).startswith(text)
     assert repoman.cleanup_policies.all() == [policy]
@@ -212,7 +221,7 @@ def test_who_may_only_read_settings_changes_no_policy(repoman, browser_of, polic
     assert "old" in page
     assert "Create policy" not in page
     assert "You may read this policy" in ann.get(f"{CLEANUP}/old").text
-    for path in ("/old", "/old/delete", "/new"):
+    for path in ("/old", "/old/delete", "/-/new"):
         assert send(ann, f"{CLEANUP}{path}", name="x", format="*").status_code == 403
     assert repoman.cleanup_policies.all() == [policy]
 

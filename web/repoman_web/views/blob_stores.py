@@ -260,7 +260,7 @@ def start(work: str) -> Response:
     return done(f"{task.name} was started.", to)
 
 
-@blob_stores.route("/new", methods=["GET", "POST"])
+@blob_stores.route("/-/new", methods=["GET", "POST"])
 @permission_needed("blobstores", "create")
 def create() -> Response | tuple[str, int]:
     """Return the form of a new blob store, or create it."""

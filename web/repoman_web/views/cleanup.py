@@ -40,7 +40,7 @@ def show() -> str:
     )
 
 
-@cleanup.route("/new", methods=["GET", "POST"])
+@cleanup.route("/-/new", methods=["GET", "POST"])
 @permission_needed(DOMAIN, "create")
 def create() -> Any:
     """Create a policy."""

@@ -31,7 +31,7 @@ TYPE_TEXTS = {
 }
 
 
-@repositories.get("/new")
+@repositories.get("/-/new")
 def choose() -> str:
     """Return the page with the recipes that the visitor may use."""
     by_format = groupby(_managed_for_new().recipes(), lambda each: each.format)
@@ -42,7 +42,7 @@ def choose() -> str:
     return render_template("repoman/repository_new.html", formats=shown, texts=TYPE_TEXTS)
 
 
-@repositories.get("/new/port")
+@repositories.get("/-/new/port")
 def report_port() -> Response:
     """Return how the port is that was typed, for the form."""
     call, name = page_call(), request.args.get("name", "")
@@ -59,7 +59,7 @@ def report_port() -> Response:
     return jsonify(text=report.advice, tone="ok" if report.is_good else "error")
 
 
-@repositories.route("/new/<recipe>", methods=["GET", "POST"])
+@repositories.route("/-/new/<recipe>", methods=["GET", "POST"])
 def create(recipe: str) -> Any:
     """Create a repository."""
     managed = _managed_for_new()

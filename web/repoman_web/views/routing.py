@@ -73,7 +73,7 @@ def show() -> str:
     )
 
 
-@routing.route("/new", methods=["GET", "POST"])
+@routing.route("/-/new", methods=["GET", "POST"])
 @permission_needed("*", "*")
 def create() -> Any:
     """Create a rule."""
