@@ -202,8 +202,8 @@ class ManifestService(Protocol):
     def head(self, name: str, reference: Digest | Tag) -> Content:
         """Return a manifest for a HEAD request, without sending the body."""
 
-    def check_push(self, name: str) -> None:
-        """Check that manifests of an image may be pushed at all (UNSUPPORTED, DENIED)."""
+    def check_push(self, name: str, reference: Digest | Tag) -> None:
+        """Check that a manifest may be pushed at all, before it is read (UNSUPPORTED, DENIED)."""
 
     def put(
         self,

@@ -123,7 +123,7 @@ class Members(ABC, Generic[Service]):
         routed = [each for each in members if self.routes(each, name, *part)]
         if not routed and (members or not self.routing.allows(name, part=part)):
             raise self._forbidden(name)
-        return [each for each in routed if self.serves(each, name)]
+        return [each for each in routed if self._pins_allow(each, name)]
 
     @property
     def has_rules(self) -> bool:
@@ -139,11 +139,9 @@ class Members(ABC, Generic[Service]):
             *self.names_of(member.service, name), part=part
         )
 
-    def serves(self, member: Member[Service], name: str) -> bool:
-        """Return whether a member may answer for a name."""
-        pinned = self.pinned(member, name)
-        is_free = pinned is None or member.key in pinned
-        return is_free and self.routes(member, name)
+    def serves(self, member: Member[Service], name: str, *part: object) -> bool:
+        """Return whether a member may answer for a name, or for a part of it."""
+        return self._pins_allow(member, name) and self.routes(member, name, *part)
 
     def pinned(self, member: Member[Service], name: str) -> set[str] | None:
         """Return the keys of the members to which a name of a member is pinned.
@@ -154,9 +152,14 @@ class Members(ABC, Generic[Service]):
             return None
         return self.settings.pinned(*self.names_of(member.service, name))
 
-    def obstacle(self, member: Member[Service], name: str) -> str:
-        """Return why a member may not answer for a name, as a sentence; empty if it may."""
-        if not self.routes(member, name):
+    def _pins_allow(self, member: Member[Service], name: str) -> bool:
+        """Return whether no pin keeps a member from answering for a name."""
+        pinned = self.pinned(member, name)
+        return pinned is None or member.key in pinned
+
+    def obstacle(self, member: Member[Service], name: str, *part: object) -> str:
+        """Return why a member may not answer, as a sentence; empty if it may."""
+        if not self.routes(member, name, *part):
             return str(self._forbidden(name))
         pinned = self.pinned(member, name)
         if pinned is not None and member.key not in pinned:
@@ -167,14 +170,14 @@ class Members(ABC, Generic[Service]):
         """Return its sort key where all answers are equal: first those that need no remote."""
         return (False, False) if member.is_hosted else (True, not self.has(member, name))
 
-    def reads(self, name: str) -> bool:
-        """Return whether the routing rule lets any member answer for a name."""
-        return any([self.routes(each, name) for each in self.all()])
+    def reads(self, name: str, *part: object) -> bool:
+        """Return whether the routing rule lets any member answer for a name, or a part of it."""
+        return any([self.routes(each, name, *part) for each in self.all()])
 
     # Uploads --------------------------------------------------------------------------------------
 
-    def writable(self, name: str | None = None) -> Service:
-        """Return the member that takes uploads, or those of a name if one is given.
+    def writable(self, name: str | None = None, *part: object) -> Service:
+        """Return the member that takes uploads, or those of a name, or of a part of it, if given.
 
         Raises:
             RepomanError: the :meth:`denial`, a routing rule of the group forbids the name, or
@@ -183,31 +186,31 @@ class Members(ABC, Generic[Service]):
             Unsupported: there is none; the message says where to upload instead.
         """
         member = self._writable_member()
-        if name is not None and not self.routes(member, name):
+        if name is not None and not self.routes(member, name, *part):
             raise self._forbidden(name)
-        if name is not None and not self.serves(member, name):
+        if name is not None and not self._pins_allow(member, name):
             raise self.denial(
                 f"The group {self.group} reads {name} from other members than "
                 f"{member.repository.name}, which takes its pushes: nobody could pull it."
             )
         return member.service
 
-    def builds_on(self, name: str) -> bool:
-        """Return whether a name is read from the writable member.
+    def builds_on(self, name: str, *part: object) -> bool:
+        """Return whether a name, or a part of it, is read from the writable member.
 
         Raises:
             Unavailable: the member is offline.
             Unsupported: there is none.
         """
-        return self.serves(self._writable_member(), name)
+        return self.serves(self._writable_member(), name, *part)
 
-    def takes(self, name: str) -> bool:
-        """Return whether the writable member takes the uploads of a name.
+    def takes(self, name: str, *part: object) -> bool:
+        """Return whether the writable member takes the uploads of a name, or of a part of it.
 
         Raises:
             Unavailable: the member is offline.
         """
-        return self.takes_uploads and self.serves(self._writable_member(), name)
+        return self.takes_uploads and self.serves(self._writable_member(), name, *part)
 
     def _writable_member(self) -> Member[Service]:
         if not self.takes_uploads:

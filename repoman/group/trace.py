@@ -17,6 +17,7 @@ class Question(Generic[Service]):
     Attributes:
         name: the name to which pins and routing rules apply.
         ask: asks one member, and raises if it does not have it.
+        part: the part of the name that is asked for, as routing rules see it.
         is_same_everywhere: whether all members have the same content, so that those that need no
             remote are asked first.
         is_merged: whether all members are asked, and their answers are merged.
@@ -24,6 +25,7 @@ class Question(Generic[Service]):
 
     name: str
     ask: Callable[[Service], object]
+    part: tuple[object, ...] = ()
     is_same_everywhere: bool = False
     is_merged: bool = False
 
@@ -50,7 +52,7 @@ class GroupTrace(Generic[Service]):
         steps: list[Step] = []
         end = ""
         for name, member in self._in_order(question):
-            obstacle = self._obstacle(member, question.name)
+            obstacle = self._obstacle(member, question)
             if member is None or obstacle or end:
                 outcome = Outcome.SKIPPED if obstacle else Outcome.NOT_ASKED
                 steps.append(Step(name, outcome, obstacle or end))
@@ -73,11 +75,11 @@ class GroupTrace(Generic[Service]):
             named.sort(key=lambda each: rank(each[1], question.name) if each[1] else last)
         return named
 
-    def _obstacle(self, member: Member[Service] | None, name: str) -> str:
+    def _obstacle(self, member: Member[Service] | None, question: Question[Service]) -> str:
         """Return why a member is not asked; empty if it is."""
         if member is None:
             return "It is offline or not working."
-        return self._members.obstacle(member, name)
+        return self._members.obstacle(member, question.name, *question.part)
 
     def _take(
         self, member: Member[Service], question: Question[Service], path: str

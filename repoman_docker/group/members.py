@@ -95,6 +95,7 @@ def parse_question(path: str) -> Question[DockerRepository]:
             return Question(
                 name,
                 lambda m: m.manifests.head(name, reference),
+                part=("manifests", reference),
                 is_same_everywhere=isinstance(reference, Digest),
             )
     except RegistryError as error:

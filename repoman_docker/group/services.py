@@ -32,11 +32,13 @@ from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.reference import Digest, Tag
 from repoman_docker.search import SEARCH_TIMEOUT_S, Filter, SearchResult, collect
 from repoman_docker.service import (
+    BlobService,
     CheckDelete,
     CheckMove,
     DockerRepository,
     Entry,
     Listed,
+    ManifestService,
     RegistryFailure,
     StoredManifest,
     V1Image,
@@ -44,6 +46,8 @@ from repoman_docker.service import (
     everything,
 )
 from repoman_docker.v1.reading import pieces_of
+
+UPLOADS = ("blobs", "uploads", "")  # The part of an image to which clients push its blobs.
 
 
 class GroupUploads:
@@ -54,11 +58,11 @@ class GroupUploads:
 
     def start(self, name: str, actor: str, algorithm: str) -> Upload:
         """See :class:`repoman_docker.service.UploadService`."""
-        return self._members.writable(name).uploads.start(name, actor, algorithm)
+        return self._writable(name).uploads.start(name, actor, algorithm)
 
     def get(self, name: str, upload_id: str, actor: str) -> Upload:
         """See :class:`repoman_docker.service.UploadService`."""
-        return self._members.writable(name).uploads.get(name, upload_id, actor)
+        return self._writable(name).uploads.get(name, upload_id, actor)
 
     def offset(self, upload: Upload) -> int:
         """See :class:`repoman_docker.service.UploadService`."""
@@ -78,11 +82,14 @@ class GroupUploads:
 
     def open_blob_upload(self, name: str, digest: Digest) -> BlobUpload:
         """See :class:`repoman_docker.service.UploadService`."""
-        return self._members.writable(name).uploads.open_blob_upload(name, digest)
+        return self._writable(name).uploads.open_blob_upload(name, digest)
 
     def finish_blob_upload(self, name: str, upload: BlobUpload, digest: Digest) -> None:
         """See :class:`repoman_docker.service.UploadService`."""
-        self._members.writable(name).uploads.finish_blob_upload(name, upload, digest)
+        self._writable(name).uploads.finish_blob_upload(name, upload, digest)
+
+    def _writable(self, name: str) -> DockerRepository:
+        return self._members.writable(name, *UPLOADS)
 
 
 class GroupManifests:
@@ -108,9 +115,9 @@ class GroupManifests:
             members.sort(key=lambda each: self._members.rank(each, name))
         return self._members.first_content(members, ask)
 
-    def check_push(self, name: str) -> None:
+    def check_push(self, name: str, reference: Digest | Tag) -> None:
         """See :class:`repoman_docker.service.ManifestService`."""
-        self._members.writable(name).manifests.check_push(name)
+        self._writable(name, reference).check_push(name, reference)
 
     def put(
         self,
@@ -122,14 +129,20 @@ class GroupManifests:
         check_move: CheckMove | None = None,
     ) -> StoredManifest:
         """See :class:`repoman_docker.service.ManifestService`."""
-        manifests = self._members.writable(name).manifests
+        manifests = self._writable(name, reference, *tags)
         return manifests.put(name, reference, tags, body, content_type, check_move)
 
     def delete(
         self, name: str, reference: Digest | Tag, check_tag: CheckDelete | None = None
     ) -> None:
         """See :class:`repoman_docker.service.ManifestService`."""
-        self._members.writable(name).manifests.delete(name, reference, check_tag)
+        self._writable(name, reference).delete(name, reference, check_tag)
+
+    def _writable(self, name: str, reference: Digest | Tag, *tags: Tag) -> ManifestService:
+        """Return those of the writable member, if the rule allows everything that is written."""
+        for each in tags:
+            self._members.writable(name, "manifests", each)
+        return self._members.writable(name, "manifests", reference).manifests
 
 
 class GroupImageSearch:
@@ -232,13 +245,13 @@ class GroupBlobs:
 
         If the group has a writable member, only the blobs of that member need no upload.
         """
-        if self._members.takes(name):
-            return self._members.writable(name).blobs.head(name, digest)
+        if self._members.takes(name, "blobs", digest):
+            return self._writable(name, digest).head(name, digest)
         return self._first(name, digest, lambda m: m.blobs.head(name, digest))
 
     def delete(self, name: str, digest: Digest) -> None:
         """See :class:`repoman_docker.service.BlobService`."""
-        self._members.writable(name).blobs.delete(name, digest)
+        self._writable(name, digest).delete(name, digest)
 
     def mount(
         self, name: str, digest: Digest, source: str | None, is_visible: Visible = everything
@@ -248,8 +261,8 @@ class GroupBlobs:
         The rules and pins of the group apply to the source as they do to pulls. A blob that another
         member has of ``source`` is linked if both use the same blob store.
         """
-        target = self._members.writable(name).blobs
-        if target.mount(name, digest, source, self._sources(is_visible)):
+        target = self._members.writable(name, *UPLOADS).blobs
+        if target.mount(name, digest, source, self._sources(digest, is_visible)):
             return True
         return source is not None and is_visible(source) and self._link(name, digest, source)
 
@@ -259,7 +272,7 @@ class GroupBlobs:
 
     def link(self, name: str, digest: Digest, blob: StoredBlob) -> None:
         """See :class:`repoman_docker.service.BlobService`."""
-        self._members.writable(name).blobs.link(name, digest, blob)
+        self._writable(name, digest).link(name, digest, blob)
 
     def obtain(self, name: str, digest: Digest) -> bool:
         """See :class:`repoman_docker.service.BlobService`."""
@@ -267,10 +280,14 @@ class GroupBlobs:
 
     # Inside -------------------------------------------------------------------------------------
 
-    def _sources(self, is_visible: Visible) -> Visible:
+    def _writable(self, name: str, digest: Digest) -> BlobService:
+        return self._members.writable(name, "blobs", digest).blobs
+
+    def _sources(self, digest: Digest, is_visible: Visible) -> Visible:
         if not self._members.has_rules:
             return is_visible
-        return lambda image: is_visible(image) and self._members.builds_on(image)
+        builds_on = self._members.builds_on
+        return lambda image: is_visible(image) and builds_on(image, "blobs", digest)
 
     def _first(
         self, name: str, digest: Digest, ask: Callable[[DockerRepository], Content]
@@ -297,8 +314,9 @@ class GroupBlobs:
 
     def _link(self, name: str, digest: Digest, source: str) -> bool:
         """Link a blob that a member stores for another image to an image of the writable member."""
-        target = self._members.writable(name).blobs
-        for blob in self._stored(source, digest) if self._members.reads(source) else ():
+        target = self._writable(name, digest)
+        is_read = self._members.reads(source, "blobs", digest)
+        for blob in self._stored(source, digest) if is_read else ():
             with suppress(Unavailable):  # it is in another blob store
                 target.link(name, digest, blob)
                 return True
@@ -306,7 +324,7 @@ class GroupBlobs:
 
     def _copy(self, name: str, digest: Digest) -> bool:
         """Copy a blob that another member serves for an image to the writable member."""
-        uploads = self._members.writable(name).uploads
+        uploads = self._members.writable(name, *UPLOADS).uploads
         try:
             content = self.get(name, digest)
         except (RegistryFailure, NotFound) as error:

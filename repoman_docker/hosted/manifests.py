@@ -98,7 +98,7 @@ class HostedManifests:
             pull=manifest_pull(self._content, asset),
         )
 
-    def check_push(self, name: str) -> None:
+    def check_push(self, name: str, reference: Digest | Tag) -> None:
         """See :class:`repoman_docker.service.ManifestService`."""
         self._policy.check_write()
 

@@ -70,7 +70,7 @@ class ProxyManifests:
             check = partial(self._revalidate, image, reference, asset)
             return self._content(self._site.cache.once(f"check {asset.path}", check))
 
-    def check_push(self, name: str) -> None:
+    def check_push(self, name: str, reference: Digest | Tag) -> None:
         """See :class:`repoman_docker.service.ManifestService`; always refused."""
         raise self._uploads.refusal()
 

@@ -34,7 +34,7 @@ def put_manifest(route: Route) -> Response:
     tags = tuple(parse_tag(text) for text in request.args.getlist("tag"))
     check_tags(route.name, tags)
     manifests = repository().manifests
-    manifests.check_push(route.name)
+    manifests.check_push(route.name, reference)
     body = read_body(current_environ(), repository().settings.manifest_limit)
     content_type = request.headers.get("Content-Type")
     put = partial(

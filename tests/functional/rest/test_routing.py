@@ -2,6 +2,7 @@
 
 import json
 from threading import Barrier, Thread
+from urllib.parse import quote
 
 import pytest
 
@@ -13,8 +14,8 @@ from repoman_raw import plugin as raw
 from tests.fakes.registry import fake_registry
 from tests.fakes.scripted import Scripted, reply
 from tests.functional.docker.driver import Registry
+from tests.functional.docker.images import digest_of, make_image
 from tests.functional.docker.wires import InProcess
-from tests.functional.docker_proxy.shapes import make_image
 from tests.functional.rest.rights import ANN, let_ann, make_ann
 
 RULE = {"name": "rr", "description": "", "mode": "BLOCK", "matchers": ["^/x/.*"]}
@@ -53,6 +54,15 @@ def get(client):
 def reach(repoman, name):
     """A Docker repository on the main port."""
     return Registry(InProcess(HttpClient(repoman)), f"/repository/{name}", ADMIN)
+
+
+def make_group(repoman):
+    """A Docker group under the rule, whose pushes go to its only member, "own"."""
+    repoman.repositories.create("own", "docker-hosted", {})
+    group = {"members": ["own"], "writable_member": "own"}
+    settings = {"group": group, "routing": {"rule": "rr"}}
+    repoman.repositories.create("all", "docker-group", settings)
+    return reach(repoman, "all")
 
 
 def make_proxy(repoman, origin, name="mirror", **routing):
@@ -225,16 +235,47 @@ def test_a_rule_on_the_paths_of_images_decides_about_them_whole(send, repoman, c
 
 def test_a_rule_on_a_tag_counts_in_groups_too(send, repoman):
     assert send("POST", "", {**RULE, "matchers": ["^/v2/.*/manifests/2"]}).status_code == 204
-    repoman.repositories.create("own", "docker-hosted", {})
+    group = make_group(repoman)
     image = make_image()
     for tag in ("1", "2"):
         reach(repoman, "own").push("app", tag, image)
-    settings = {"group": {"members": ["own"]}, "routing": {"rule": "rr"}}
-    repoman.repositories.create("all", "docker-group", settings)
-    group = reach(repoman, "all")
     assert group.pull("app", "1") == image.manifest
     assert group.get("app/manifests/2").code == "DENIED"
     assert group.get("_catalog").json() == {"repositories": ["app"]}
+
+
+@pytest.mark.parametrize(
+    ("mode", "matcher"),
+    [("BLOCK", ".*/tags/list"), ("ALLOW", "^/v2/acme/.*/(manifests|blobs)/.*")],
+)
+def test_a_rule_on_lists_keeps_no_image_of_a_group_from_clients(
+    send, repoman, client, mode, matcher
+):
+    assert send("POST", "", {**RULE, "mode": mode, "matchers": [matcher]}).status_code == 204
+    group = make_group(repoman)
+    image, extra = make_image(), make_image()
+    group.push("acme/app", "1", image)
+    reach(repoman, "own").push("acme/base", "1", extra)
+    source = {"mount": digest_of(extra.layers[0]), "from": "acme/base"}
+    assert group.start("acme/app", **source).status == 201
+    assert group.pull("acme/app", "1") == image.manifest
+    path = quote("/v2/acme/app/manifests/1", safe="")
+    [step] = client.get(f"/api/v1/repositories/all/trace?path={path}").json["members"]
+    assert step["outcome"] == "found"
+    assert group.delete("acme/app/manifests/1").status == 202
+    assert group.get("acme/app/tags/list").code == "DENIED"
+
+
+def test_a_rule_on_a_tag_counts_for_pushes_and_deletions_through_a_group(send, repoman):
+    assert send("POST", "", {**RULE, "matchers": ["^/v2/.*/manifests/2"]}).status_code == 204
+    group = make_group(repoman)
+    image = make_image()
+    reach(repoman, "own").push("app", "2", image)
+    group.push("app", "1", image)
+    assert group.put_manifest("app", "2", image.manifest).code == "DENIED"
+    answer = group.send("PUT", f"app/manifests/{image.digest}?tag=2", image.manifest)
+    assert answer.code == "DENIED"
+    assert group.delete("app/manifests/2").code == "DENIED"
 
 
 def test_an_unknown_rule_is_refused(repoman, origin):
