@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from repoman.db.database import Database
 from repoman.errors import Denied, NotFound
 from repoman.repositories.model import Repository
-from repoman.security.actors import Action, Actor
-from repoman.security.authorization import Authorizer
+from repoman.security.actors import Access, Action, Actor
+from repoman.security.authorization import Authorizer, is_within_limit
 from repoman.uploads import UNKNOWN, Upload, UploadProgress, UploadSessions
+
+ADD = frozenset({Action.ADD})
 
 SCANNED_PAGES = 20
 """Pages of sessions that are looked through for those of one user."""
@@ -24,8 +26,9 @@ class UploadPage:
 class OpenUploads:
     """Lists and cancels upload sessions of repositories; thread safe.
 
-    Users see their own ones, and those who may read the settings of a repository all of it. Every
-    method takes the actor on whose behalf it works; None is the program itself.
+    Users see their own ones, with a token those that it may be used for, and those who may read the
+    settings of a repository all of it. Every method takes the actor on whose behalf it works; None
+    is the program itself.
     """
 
     def __init__(self, database: Database, authorizer: Authorizer) -> None:
@@ -43,7 +46,7 @@ class OpenUploads:
         sees_all = self._may(repository, actor, Action.READ)
         for _ in range(SCANNED_PAGES):
             page = sessions.list_after(after, limit)
-            found += [each for each in page if sees_all or _is_own(each.upload, actor)]
+            found += [each for each in page if sees_all or _is_own(repository, each.upload, actor)]
             after = page[-1].upload.id if len(page) == limit else ""
             if not after or len(found) >= limit:
                 break
@@ -55,7 +58,8 @@ class OpenUploads:
     def find(self, repository: Repository, upload_id: str, actor: Actor | None) -> UploadProgress:
         """Return a session (NotFound: there is none, or the actor does not see it)."""
         found = _sessions(repository).find(upload_id)
-        if not (self._may(repository, actor, Action.READ) or _is_own(found.upload, actor)):
+        sees_all = self._may(repository, actor, Action.READ)
+        if not (sees_all or _is_own(repository, found.upload, actor)):
             raise NotFound(UNKNOWN)
         return found
 
@@ -78,7 +82,7 @@ class OpenUploads:
 
     def may_cancel(self, repository: Repository, upload: Upload, actor: Actor | None) -> bool:
         """Return whether the actor may cancel a session that they see."""
-        return _is_own(upload, actor) or self._may(repository, actor, Action.EDIT)
+        return _is_own(repository, upload, actor) or self._may(repository, actor, Action.EDIT)
 
     def _may(self, repository: Repository, actor: Actor | None, action: Action) -> bool:
         return actor is None or self._authorizer.may_configure(actor, repository.ref, action)
@@ -91,5 +95,7 @@ def _sessions(repository: Repository) -> UploadSessions:
     return sessions
 
 
-def _is_own(upload: Upload, actor: Actor | None) -> bool:
-    return actor is not None and not actor.is_anonymous and upload.actor == actor.owner
+def _is_own(repository: Repository, upload: Upload, actor: Actor | None) -> bool:
+    if actor is None or actor.is_anonymous or upload.actor != actor.owner:
+        return False
+    return is_within_limit(actor, repository.ref, Access(ADD, name=upload.scope))

@@ -21,7 +21,6 @@ from repoman.security.actors import (
     Access,
     Action,
     Actor,
-    Limit,
     RepositoryRef,
 )
 from repoman.security.explanation import Decision, Reason, RightsOverview, Source, reasons_for
@@ -45,7 +44,7 @@ class Authorizer:
 
     def is_allowed(self, actor: Actor, ref: RepositoryRef, access: Access) -> bool:
         """Return whether the actor may do this there."""
-        if actor.limit is not None and not _is_within(actor.limit, ref, access):
+        if not is_within_limit(actor, ref, access):
             return False
         allowed = self._allowed(actor, ref)
         if not access.actions:
@@ -84,7 +83,7 @@ class Authorizer:
             Decision(
                 action,
                 is_allowed=self.is_allowed(actor, ref, one),
-                is_within_limit=actor.limit is None or _is_within(actor.limit, ref, one),
+                is_within_limit=is_within_limit(actor, ref, one),
                 reasons=tuple(each for each in reasons if each.action == action),
             )
             for action, one in sorted(single.items())
@@ -98,8 +97,7 @@ class Authorizer:
 
     def knows(self, actor: Actor, ref: RepositoryRef) -> bool:
         """Return whether the actor may know that the repository exists: may do anything there."""
-        limit = actor.limit
-        if limit is not None and not _is_within(limit, ref, Access()):
+        if not is_within_limit(actor, ref, Access()):
             return False
         return bool(self._allowed(actor, ref))
 
@@ -126,11 +124,11 @@ class Authorizer:
 
         It is for many paths at a time: rights that change meanwhile do not count.
         """
-        allowed, limit = self._allowed(actor, ref), actor.limit
+        allowed = self._allowed(actor, ref)
         is_free, format_ = actions <= allowed.everything, ref.format
 
         def may(path: str, name: str) -> bool:
-            if limit is not None and not _is_within(limit, ref, Access(actions, path, name)):
+            if not is_within_limit(actor, ref, Access(actions, path, name)):
                 return False
             return is_free or allowed.covers(actions, Subject(format_, path))
 
@@ -149,8 +147,7 @@ class Authorizer:
         self, actor: Actor, ref: RepositoryRef, actions: frozenset[Action]
     ) -> bool:
         """Return whether the actor may do this with everything in a repository."""
-        limit = actor.limit
-        if limit is not None and (limit.names or not _is_within(limit, ref, Access(actions))):
+        if not is_within_limit(actor, ref, Access(actions)) or (actor.limit and actor.limit.names):
             return False
         return actions <= self._allowed(actor, ref).everything
 
@@ -158,7 +155,7 @@ class Authorizer:
         self, actor: Actor, ref: RepositoryRef, actions: frozenset[Action]
     ) -> bool:
         """Return whether there may be anything in a repository that the actor may do this with."""
-        if actor.limit is not None and not _is_within(actor.limit, ref, Access(actions)):
+        if not is_within_limit(actor, ref, Access(actions)):
             return False
         return actions <= self._allowed(actor, ref).anything
 
@@ -215,6 +212,18 @@ class Authorizer:
         return (*user.roles, *user.external_roles)
 
 
+def is_within_limit(actor: Actor, ref: RepositoryRef, access: Access) -> bool:
+    """Return whether the user token of the actor, if there is one, may be used for this."""
+    limit = actor.limit
+    if limit is None:
+        return True
+    if limit.actions and not access.actions <= limit.actions:
+        return False
+    if limit.repositories and not _matches(ref.name.lower(), limit.repositories):
+        return False
+    return not (limit.names and access.name) or _matches(access.name, limit.names)
+
+
 def _open_to_all(ref: RepositoryRef) -> Allowed:
     """Return what the settings of a repository allow to anybody."""
     return Allowed(READING) if ref.anonymous else Allowed()
@@ -222,14 +231,6 @@ def _open_to_all(ref: RepositoryRef) -> Allowed:
 
 def _subject(ref: RepositoryRef, access: Access) -> Subject:
     return Subject(ref.format, access.path, access.is_beginning)
-
-
-def _is_within(limit: Limit, ref: RepositoryRef, access: Access) -> bool:
-    if limit.actions and not access.actions <= limit.actions:
-        return False
-    if limit.repositories and not _matches(ref.name.lower(), limit.repositories):
-        return False
-    return not (limit.names and access.name) or _matches(access.name, limit.names)
 
 
 def _matches(text: str, patterns: tuple[str, ...]) -> bool:

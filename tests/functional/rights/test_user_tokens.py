@@ -99,6 +99,24 @@ def test_a_token_mounts_only_from_what_it_may_read(stage, hosted, make_token, im
     assert answer.status == 202  # an upload: as if the blob were not there
 
 
+@pytest.mark.parametrize("limit", [((), (), READING), ((), ("other/*",)), (("else-*",),)])
+def test_a_token_ends_no_upload_outside_its_limit(stage, hosted, tokens, make_token, limit):
+    login = make_token((), ("acme/*",))
+    begun = stage.connector(hosted, login).send("POST", "acme/app/blobs/uploads/")
+    upload = begun.headers["Location"].rstrip("/").rpartition("/")[2]
+    narrow = login[0], tokens.create(login[0], "narrow", Limit(*limit))
+    client, base = HttpClient(stage.repoman), f"/api/v1/repositories/{hosted}/uploads"
+
+    def listed(auth):
+        answer = client.get(base, auth=auth)
+        return answer.status_code == 200 and [each["id"] for each in answer.json["items"]]
+
+    assert listed(narrow) in ([], False)  # A repository outside the limit looks absent.
+    assert client.request("DELETE", f"{base}/{upload}", auth=narrow).status_code == 404
+    assert listed(login) == [upload]
+    assert client.request("DELETE", f"{base}/{upload}", auth=login).status_code == 204
+
+
 def test_a_token_of_the_administrator_administers_nothing(stage, tokens):
     secret = tokens.create(ADMIN[0], "no-admin", Limit())
     client = HttpClient(stage.repoman)
