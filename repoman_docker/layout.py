@@ -16,6 +16,7 @@ A digest contains a colon and a name does not, so every path is unambiguous. A b
 stored under the digest with which it was pushed, whatever its algorithm.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from hashlib import sha1
@@ -65,6 +66,9 @@ _ATTACHING_TAG = re.compile(r"sha256-([0-9a-f]{64})(\.[a-z]+)?")
 
 SIZE_MAX = 1 << 53
 """Larger sizes are not plausible, in bytes; a manifest may state any."""
+
+ENTRY_MAX_CHARS = 4096
+"""The annotations that are stored for the list of referrers, as JSON; lists read many at once."""
 
 
 def blob_path(name: str, digest: Digest) -> str:
@@ -184,9 +188,7 @@ def new_manifest(
     references = tuple(_references(name, manifest))
     blobs = (each.size or 0 for each in references if each.kind == BLOB)
     if manifest.subject is not None:
-        # The entry in the list of referrers, stored so that the list reads no manifests.
-        attributes["artifact_type"] = manifest.artifact_type
-        attributes["annotations"] = dict(manifest.annotations)
+        attributes |= _list_entry(manifest)
     return NewAsset(
         path=manifest_path(name, digest),
         kind=MANIFEST,
@@ -199,6 +201,23 @@ def new_manifest(
         transfer_size=min(blob.size + sum(blobs), SIZE_MAX),
         checksums={"sha1": sha1(body, usedforsecurity=False).hexdigest()},
     )
+
+
+def _list_entry(manifest: Manifest) -> dict[str, object]:
+    """Return the entry in the list of referrers, stored so that the list reads few manifests.
+
+    Of very long annotations it has those that fit, and ``is_abridged`` tells so.
+    """
+    short: dict[str, str] = {}
+    left = ENTRY_MAX_CHARS
+    for name, text in manifest.annotations.items():
+        if len(name) + len(text) < left and (size := len(json.dumps({name: text}))) <= left:
+            short[name] = text
+            left -= size
+    entry: dict[str, object] = {"artifact_type": manifest.artifact_type, "annotations": short}
+    if len(short) < len(manifest.annotations):
+        entry["is_abridged"] = True
+    return entry
 
 
 def _references(name: str, manifest: Manifest) -> Iterable[Reference]:
@@ -251,7 +270,7 @@ def size_indexes(content: ContentStore, saved: NewAsset) -> None:
     Of the images that are there, it is the first of those in the order of the references. To be
     called after saving a manifest and its tags, in the same transaction.
     """
-    indexes = [each.path for each in content.referring(saved.path, CHILD)]
+    indexes = [source for *_, source in content.graph.named_by([saved.path], (CHILD,))]
     if any(each.kind == CHILD for each in saved.references):
         indexes.insert(0, saved.path)
     for path in indexes:

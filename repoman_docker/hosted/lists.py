@@ -1,10 +1,14 @@
 """The lists of a hosted repository, and its search; an index of the database answers each page."""
 
-from repoman.plugin import Asset, ContentStore
+from collections.abc import Mapping
+from functools import partial
+
+from repoman.plugin import Asset, ContentStore, NotFound
 from repoman_docker.layout import IMAGE, SUBJECT, TAG, image, manifest_path
 from repoman_docker.merge import Budget, Names
 from repoman_docker.protocol.descriptor import Descriptor
-from repoman_docker.protocol.errors import ErrorCode
+from repoman_docker.protocol.errors import ErrorCode, RegistryError
+from repoman_docker.protocol.manifest import read_manifest
 from repoman_docker.protocol.reference import Digest
 from repoman_docker.search import (
     SEARCH_MAX_IMAGES,
@@ -49,17 +53,27 @@ class HostedLists:
         path = manifest_path(name, subject)
         start = f"manifests/{name}/{after}"
         found = self._reads.pass_on(lambda: self._content.referring(path, SUBJECT, start, limit))
-        return Listed(map(_descriptor, found), is_cacheable=True)
+        return Listed(map(self._descriptor, found), is_cacheable=True)
 
+    def _descriptor(self, asset: Asset) -> Descriptor:
+        told = asset.attributes
+        return Descriptor(
+            media_type=asset.media_type,
+            digest=Digest.parse(told["digest"]),
+            size=asset.size,
+            annotations=told["annotations"],
+            artifact_type=told["artifact_type"],
+            read_annotations=partial(self._annotations, asset) if "is_abridged" in told else None,
+        )
 
-def _descriptor(asset: Asset) -> Descriptor:
-    return Descriptor(
-        media_type=asset.media_type,
-        digest=Digest.parse(asset.attributes["digest"]),
-        size=asset.size,
-        annotations=asset.attributes["annotations"],
-        artifact_type=asset.attributes["artifact_type"],
-    )
+    def _annotations(self, asset: Asset) -> Mapping[str, str]:
+        """Return all annotations of a manifest, or the short ones if its bytes are lost."""
+        try:
+            with self._content.open_asset(asset) as file:
+                return read_manifest(file.read(), asset.media_type).annotations
+        except (NotFound, RegistryError):
+            short: Mapping[str, str] = asset.attributes["annotations"]
+            return short
 
 
 class HostedSearch:

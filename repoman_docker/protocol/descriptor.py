@@ -3,7 +3,7 @@
 Source: OCI image-spec, Descriptors and Image Index (platform).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -52,10 +52,11 @@ class Descriptor:
         media_type: of the content; not empty, its grammar not checked.
         digest: of the content; the algorithm may be one that is not supported.
         size: of the content, in bytes.
-        annotations: free texts.
+        annotations: free texts; only the short ones if there is ``read_annotations``.
         artifact_type: of the artifact; empty if not given.
         platform: for children of an index, else None.
         urls: the addresses of a foreign layer.
+        read_annotations: reads the content and returns all annotations; None: there are no more.
     """
 
     media_type: str
@@ -65,6 +66,7 @@ class Descriptor:
     artifact_type: str = ""
     platform: Platform | None = None
     urls: tuple[str, ...] = ()
+    read_annotations: Callable[[], Mapping[str, str]] | None = None
 
 
 def parse_descriptor(fields: JsonObject) -> Descriptor:

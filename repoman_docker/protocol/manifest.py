@@ -46,6 +46,8 @@ _SCHEMA1_REFUSED = (
 
 UNLIMITED = sys.maxsize
 
+ARTIFACT_TYPE_MAX_CHARS = 255  # RFC 6838 allows 127 on each side of the slash.
+
 USUAL_PLATFORM = ("linux", "amd64")
 """What most clients pull of an index."""
 """No limit on descriptors: stored manifests are always read."""
@@ -239,7 +241,7 @@ def _image(fields: JsonObject, media_type: str) -> Manifest:
         config=parsed_config,
         layers=tuple(map(parse_descriptor, fields.records("layers"))),
         subject=_subject(fields),
-        artifact_type=fields.text("artifactType") or parsed_config.media_type,
+        artifact_type=_artifact_type(fields, parsed_config.media_type),
         annotations=fields.text_map("annotations"),
     )
 
@@ -251,7 +253,7 @@ def _index(fields: JsonObject, media_type: str) -> Manifest:
         kind=Kind.INDEX,
         children=tuple(map(parse_descriptor, fields.records("manifests"))),
         subject=_subject(fields),
-        artifact_type=fields.text("artifactType"),
+        artifact_type=_artifact_type(fields),
         annotations=fields.text_map("annotations"),
     )
 
@@ -266,7 +268,7 @@ def _artifact(fields: JsonObject) -> Manifest:
         kind=Kind.ARTIFACT,
         layers=tuple(map(parse_descriptor, fields.records("blobs"))),
         subject=_subject(fields),
-        artifact_type=fields.text("artifactType"),
+        artifact_type=_artifact_type(fields),
         annotations=fields.text_map("annotations"),
     )
 
@@ -294,6 +296,16 @@ def _check_shape(
             raise fields.error(key, f"is not allowed together with {wanted}")
     if is_required and not fields.is_given(wanted):
         raise fields.error(wanted, "is missing")
+
+
+def _artifact_type(fields: JsonObject, otherwise: str = "") -> str:
+    found = fields.text("artifactType") or otherwise
+    if len(found) > ARTIFACT_TYPE_MAX_CHARS:
+        raise _invalid(
+            f"The artifact type of the manifest has {len(found)} characters; at most "
+            f"{ARTIFACT_TYPE_MAX_CHARS} are accepted."
+        )
+    return found
 
 
 def _subject(fields: JsonObject) -> Descriptor | None:

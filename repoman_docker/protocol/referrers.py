@@ -11,6 +11,8 @@ from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.media_types import OCI_INDEX
 from repoman_docker.protocol.reference import Digest
 
+READ_MAX_BYTES = 64 << 20  # Manifests of this size are read for the annotations of one page.
+
 
 @dataclass(frozen=True, slots=True)
 class ReferrersIndex:
@@ -32,7 +34,8 @@ def referrers_index(
 ) -> ReferrersIndex:
     """Return the page that lists ``descriptors`` in order, up to ``max_bytes``.
 
-    At least one is listed if there is any, so that paging always advances.
+    At least one is listed if there is any, so that paging always advances. Annotations are read one
+    manifest at a time, and the page ends before more than ``READ_MAX_BYTES`` are.
 
     Args:
         descriptors: the entries after ``last`` of the request.
@@ -45,10 +48,15 @@ def referrers_index(
     entries: list[str] = []
     length = len(start) + len("]}")
     last: Digest | None = None
-    is_cut = False
+    is_cut, read = False, 0
     for descriptor in descriptors:
         if wanted and descriptor.artifact_type != wanted:
             continue
+        if descriptor.read_annotations is not None:
+            read += descriptor.size
+        if entries and read > READ_MAX_BYTES:
+            is_cut = True
+            break
         entry = render_descriptor(descriptor)
         length += len(entry) + len(",")
         if entries and length > max_bytes:
@@ -62,6 +70,8 @@ def referrers_index(
 
 def render_descriptor(descriptor: Descriptor) -> str:
     """Return the descriptor as JSON in ASCII, without platform and URLs."""
+    read = descriptor.read_annotations
+    annotations = descriptor.annotations if read is None else read()
     fields: dict[str, object] = {
         "mediaType": descriptor.media_type,
         "digest": str(descriptor.digest),
@@ -69,6 +79,6 @@ def render_descriptor(descriptor: Descriptor) -> str:
     }
     if descriptor.artifact_type:
         fields["artifactType"] = descriptor.artifact_type
-    if descriptor.annotations:
-        fields["annotations"] = dict(descriptor.annotations)
+    if annotations:
+        fields["annotations"] = dict(annotations)
     return json.dumps(fields, separators=(",", ":"))

@@ -3,6 +3,7 @@
 import json
 import re
 import secrets
+import tracemalloc
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -252,6 +253,55 @@ def test_a_referrer_too_long_for_a_page_has_one_of_its_own(site, name):
         push(registry, name, artifact(ABSENT, annotations={"a": "x" * 70_000}))
     found = pages(registry, f"{name}/referrers/{ABSENT}")
     assert [len(answer.json()["manifests"]) for answer in found] == [1, 1]
+
+
+def test_long_annotations_are_listed_whole_and_take_little_memory(in_process, name):
+    registry = in_process.registry
+    registry.push_blob(name, EMPTY)
+    wanted = {}
+    for number in range(24):
+        annotations = {"short": str(number), "long": "x" * (2 << 20), "a": "b"}
+        push(registry, name, manifest := artifact(ABSENT, annotations=annotations))
+        wanted[digest_of(manifest)] = annotations
+    tracemalloc.start()
+    try:
+        registry.get(f"{name}/referrers/{ABSENT}")
+        assert tracemalloc.get_traced_memory()[1] < 40 << 20
+    finally:
+        tracemalloc.stop()
+    found = pages(registry, f"{name}/referrers/{ABSENT}")
+    listed = [each for answer in found for each in answer.json()["manifests"]]
+    assert {each["digest"]: each["annotations"] for each in listed} == wanted
+
+
+def test_a_page_reads_few_large_manifests(in_process, name):
+    registry = in_process.registry
+    registry.push_blob(name, EMPTY)
+    for _ in range(10):
+        annotations = {"a": "x" * 5_000}
+        push(registry, name, artifact(ABSENT, annotations=annotations, filling="x" * 7_500_000))
+    found = pages(registry, f"{name}/referrers/{ABSENT}")
+    assert [len(answer.json()["manifests"]) for answer in found] == [8, 2]
+
+
+def test_annotations_are_listed_in_part_after_the_manifest_was_lost(in_process, name):
+    registry = in_process.registry
+    registry.push_blob(name, EMPTY)
+    manifest = artifact(ABSENT, annotations={"short": "b", "long": "x" * 5_000})
+    push(registry, name, manifest)
+    digest = digest_of(manifest).partition(":")[2]
+    [stored] = [each for each in in_process.data.rglob(f"*{digest}*") if each.is_file()]
+    stored.unlink()
+    [found] = referrers(registry, name, ABSENT)
+    assert found["annotations"] == {"short": "b"}
+
+
+def test_a_type_that_is_too_long_to_be_listed_is_refused(registry, name, subject):
+    for kind, status in (("a/" + "b" * 253, 201), ("a/" + "b" * 254, 400)):
+        manifest = artifact(subject, kind)
+        answer = registry.put_manifest(name, digest_of(manifest), manifest)
+        assert answer.status == status, answer.body
+    assert answer.code == "MANIFEST_INVALID"
 
 
 # --- Artifact manifests --------------------------------------------------------------------------
