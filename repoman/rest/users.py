@@ -308,4 +308,7 @@ def _source_of(realm: str) -> str:
 
 
 def _realm_of(source: str) -> str:
+    """Return the realm of a source; empty, as no user's is: there is no such source."""
+    if source in SOURCES:  # A realm that has another name here.
+        return ""
     return next((realm for realm, each in SOURCES.items() if each == source), source)

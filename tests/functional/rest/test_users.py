@@ -341,6 +341,18 @@ def test_a_user_of_a_directory_has_its_source_and_may_get_roles(rest):
     assert find_user("dora") is None
 
 
+@pytest.mark.parametrize(("name", "realm"), [("jo", "local"), ("dora", "ldap")])
+def test_a_realm_with_another_name_here_is_no_source(rest, name, realm):
+    rest.done("POST", "/users", user_of("jo"))
+    rest.repoman.security.accounts.keep(Actor("dora", realm="ldap"))
+    [before] = rest.get(f"/users?userId={name}")
+    bare = {"userId": name, "source": realm, "status": "active", "roles": ["nx-anonymous"]}
+    assert rest.ask("PUT", f"/users/{name}", bare).status_code == 404
+    assert rest.get(f"/users?source={realm}") == []
+    assert rest.ask("DELETE", f"/users/{name}?realm={realm}").status_code == 400
+    assert rest.get(f"/users?userId={name}") == [before]
+
+
 @pytest.mark.parametrize(
     ("realm", "source"),
     [("ldap", "LdapRealm"), ("local", "NexusAuthenticatingRealm"), ("local", "default")],
