@@ -24,7 +24,7 @@ from repoman.catalog.components import (
     is_shown,
 )
 from repoman.catalog.distinct_versions import DistinctVersion, merge_versions
-from repoman.catalog.listing import Listing, Sealer, read_first, read_page
+from repoman.catalog.listing import Listing, Sealer, key_after, read_first, read_page
 from repoman.catalog.model import (
     AssetQuery,
     AssetView,
@@ -77,6 +77,23 @@ class Catalog:
         known = _by_id(scopes)
         return Page([component_view(row, known) for row in rows], key)
 
+    def components_with_assets(
+        self, query: ComponentQuery, page: PageRequest, viewer: Viewer
+    ) -> Page[tuple[ComponentView, list[AssetView]]]:
+        """Return a page of components, each with all of its assets; Invalid as of `components`.
+
+        It ends earlier where their assets are as many as :meth:`assets_of` reads.
+        """
+        scopes = _chosen(viewer, query)
+        listing = Components(query, scopes, self._index).listing()
+        rows, key = self._read(listing, page)
+        known = _by_id(scopes)
+        views = [component_view(row, known) for row in rows]
+        assets = self.assets_of(views, viewer)
+        if len(assets) < len(views):
+            key = key_after(listing, rows[len(assets) - 1], self._sealer)
+        return Page([(each, assets[each.id]) for each in views[: len(assets)]], key)
+
     def versions(
         self, query: ComponentQuery, viewer: Viewer, part: str = ""
     ) -> list[DistinctVersion]:
@@ -106,15 +123,19 @@ class Catalog:
         return Page([package_view(row, known) for row in rows], key)
 
     def assets_of(
-        self, components: list[ComponentView], viewer: Viewer
+        self, components: Iterable[ComponentView], viewer: Viewer
     ) -> dict[int, list[AssetView]]:
-        """Return the assets of some components by component id; as many as a page may examine."""
+        """Return the assets of some components by component id, in the order of the components.
+
+        Each has all of its assets. After ``catalog.scan_limit`` of them no more components follow,
+        but there is at least the first one.
+        """
         scopes = _by_id(viewer.scopes())
         ids = [each.id for each in components]
         rows = records.list_component_assets(ids, self._settings.scan_limit)
-        views = asset_views([row for row in rows if is_asset_seen(row, scopes)], scopes)
-        found: dict[int, list[AssetView]] = {each: [] for each in ids}
-        for each in views:
+        seen = [row for each in rows.values() for row in each if is_asset_seen(row, scopes)]
+        found: dict[int, list[AssetView]] = {each: [] for each in rows}
+        for each in asset_views(seen, scopes):
             if each.component is not None:
                 found[each.component].append(each)
         return found

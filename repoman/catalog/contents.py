@@ -55,8 +55,8 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A component with its assets.
+class ShownComponent:
+    """A component as users see it.
 
     Attributes:
         shown: its coordinate as users see it.
@@ -64,6 +64,12 @@ class Entry:
 
     view: ComponentView
     shown: Coordinate
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(ShownComponent):
+    """A component with all of its assets."""
+
     assets: tuple[AssetView, ...]
 
 
@@ -171,7 +177,7 @@ class Contents:
         return self._catalog.assets(AssetQuery(), page, ScopeViewer(scopes))
 
     def search(self, terms: Terms, page: PageRequest, actor: Actor | None) -> Page[Entry]:
-        """Return a page of the components that match.
+        """Return a page of the components that match, each with all of its assets.
 
         Raises:
             Invalid: a value is not valid.
@@ -179,6 +185,16 @@ class Contents:
         """
         found = compile_terms(terms, self._searched(terms, actor))
         return Page([]) if found is None else self._entries(found[0], page, found[1])
+
+    def suggest(self, terms: Terms, limit: int, actor: Actor | None) -> list[ShownComponent]:
+        """Return the first components that match; Invalid as of :meth:`search`."""
+        found = compile_terms(terms, self._searched(terms, actor))
+        if found is None:
+            return []
+        query, scopes = found
+        known = {each.id: each for each in scopes}
+        views = self._catalog.components(query, PageRequest(limit), ScopeViewer(scopes)).items
+        return [ShownComponent(each, _shown(each, known[each.repository_id])) for each in views]
 
     def versions(self, terms: Terms, actor: Actor | None, part: str = "") -> list[DistinctVersion]:
         """Return the distinct versions of the components that match, in no order.
@@ -303,8 +319,8 @@ class Contents:
         [scope] = [each for each in scopes if each.id == view.repository_id]
         if not is_shown(scope, view.kind):
             raise NotFound(f"There is no component {number}.")
-        [entry] = self._with_assets([view], scopes)
-        return entry
+        assets = self._catalog.assets_of([view], ScopeViewer(scopes))[view.id]
+        return Entry(view, _shown(view, scope), tuple(assets))
 
     def asset(self, id_: str, actor: Actor | None) -> AssetView:
         """Return an asset; errors as of :meth:`component`."""
@@ -423,23 +439,17 @@ class Contents:
     def _entries(
         self, query: ComponentQuery, page: PageRequest, scopes: list[Scope]
     ) -> Page[Entry]:
-        found = self._catalog.components(query, page, ScopeViewer(scopes))
-        return Page(self._with_assets(found.items, scopes), found.next)
-
-    def _with_assets(self, views: list[ComponentView], scopes: Iterable[Scope]) -> list[Entry]:
-        scopes = list(scopes)
-        rules = {each.id: each.rules for each in scopes}
-        assets = self._catalog.assets_of(views, ScopeViewer(scopes))
-        return [
-            Entry(
-                each,
-                rules[each.repository_id].shown(
-                    Coordinate(each.kind, each.name, each.version, each.namespace)
-                ),
-                tuple(assets[each.id]),
-            )
-            for each in views
+        found = self._catalog.components_with_assets(query, page, ScopeViewer(scopes))
+        known = {each.id: each for each in scopes}
+        entries = [
+            Entry(view, _shown(view, known[view.repository_id]), tuple(assets))
+            for view, assets in found.items
         ]
+        return Page(entries, found.next)
+
+
+def _shown(view: ComponentView, scope: Scope) -> Coordinate:
+    return scope.rules.shown(Coordinate(view.kind, view.name, view.version, view.namespace))
 
 
 def _undeletable(repository: Repository) -> Unavailable | Unsupported:

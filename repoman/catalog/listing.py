@@ -96,6 +96,11 @@ def read_page(
     return found, None
 
 
+def key_after(listing: Listing, row: Row, sealer: Sealer) -> str:
+    """Return the key of the page that begins after a row of a list."""
+    return _Keys(listing.question, sealer).seal(listing.scans[0].key(row))
+
+
 def read_first(listing: Listing, budget: int) -> Iterator[Row]:
     """Yield the rows of a list from its beginning on, as many as the budget allows to examine."""
     rows = _rows(listing, None)

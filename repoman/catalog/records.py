@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import groupby
 from operator import ge, gt, itemgetter, le, lt
 from typing import Any
 
@@ -159,15 +160,28 @@ def list_rows(table: str, ids: Iterable[int]) -> list[Row]:
     return found
 
 
-def list_component_assets(components: Iterable[int], limit: int) -> list[Row]:
-    """Return the assets of components, at most ``limit`` for each batch of components."""
-    found: list[Row] = []
-    for batch in batches(components):
-        query = (
-            f"SELECT {COLUMNS['asset']} FROM asset "  # noqa: S608 - constants
-            f"WHERE component_id IN ({_marks(batch)}) LIMIT ?"
-        )
-        found += _all(query, [*batch, limit])
+# The components are asked for one after the other, so that the reader can stop at any of them.
+_COMPONENT_ASSETS = (
+    f"SELECT value, {COLUMNS['asset']} FROM (SELECT value FROM json_each(?) AS wanted) "  # noqa: S608 - constants
+    "LEFT JOIN asset INDEXED BY asset_component_id ON component_id = value"
+)
+
+
+def list_component_assets(components: Iterable[int], limit: int) -> dict[int, list[Row]]:
+    """Return the assets of components by component id, in the order of the components.
+
+    Each has all of its assets. The last component is the one with which there are ``limit`` of
+    them; those that follow are left out.
+    """
+    found: dict[int, list[Row]] = {}
+    count = 0
+    sql, values = _COMPONENT_ASSETS, [json.dumps([*components])]
+    with closing(database_proxy.execute_sql(sql, values)) as cursor:
+        for id_, rows in groupby(cursor, key=itemgetter(0)):
+            found[id_] = [row[1:] for row in rows if row[1] is not None]
+            count += len(found[id_])
+            if count >= limit:
+                break
     return found
 
 

@@ -158,7 +158,7 @@ def search_components(call: Call, query: SearchQuery) -> Page[ComponentXO]:
 def suggest_components(call: Call, query: SuggestQuery) -> list[SuggestionXO]:
     """List some components for what somebody has begun to type."""
     terms = Terms((("q", query.q), ("format", query.format)))
-    found = call.repoman.contents.search(terms, PageRequest(query.limit), call.actor)
+    found = call.repoman.contents.suggest(terms, query.limit, call.actor)
     return [
         SuggestionXO(
             id=render_id(each.view),
@@ -168,7 +168,7 @@ def suggest_components(call: Call, query: SuggestQuery) -> list[SuggestionXO]:
             name=each.shown.name,
             version=each.shown.version,
         )
-        for each in found.items
+        for each in found
     ]
 
 
@@ -203,7 +203,8 @@ def list_versions(call: Call, query: VersionsQuery) -> VersionsXO:
 def search_assets(call: Call, query: SearchQuery) -> Page[AssetXO]:
     """Search for the assets of components; of checksums, only those that have them.
 
-    A page has the assets of up to 50 components.
+    A page has the assets of up to 50 components. It may have those of fewer although there are
+    more: go on until the continuationToken is null.
     """
     found = call.repoman.contents.search_assets(query.terms, query.page, call.actor)
     items = [asset_xo(call, each) for each in found.items]

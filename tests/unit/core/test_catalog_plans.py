@@ -104,9 +104,8 @@ def test_an_index_answers_a_search(opened, name):
     query, scopes = compile_terms(SEARCHES[name], Viewer().scopes())
 
     def ask(page):
-        found = catalog.components(query, page, ScopeViewer(scopes))
-        catalog.assets_of(found.items, ScopeViewer(scopes))
-        for each in found.items[:1]:
+        found = catalog.components_with_assets(query, page, ScopeViewer(scopes))
+        for each, _ in found.items[:1]:
             assert catalog.component(each.id, ScopeViewer(scopes)) == each
         return found
 
@@ -199,10 +198,9 @@ def test_a_page_costs_few_statements_however_many_items_it_has(opened):
     counts = []
     for size in (1, 100):
         with executed_statements() as asked:
-            page = catalog.components(SEARCHED, PageRequest(size), viewer)
+            page = catalog.components_with_assets(SEARCHED, PageRequest(size), viewer)
             assert len(page.items) == size
-            assets = catalog.assets_of(page.items, viewer)
-            assert all(len(each) == 1 for each in assets.values())
+            assert all(len(assets) == 1 for _, assets in page.items)
         counts.append(len(asked))
     assert counts[0] == counts[1] <= 5
 
