@@ -11,6 +11,7 @@ from repoman.plugin import (
     FirstTask,
     Frozen,
     NotFound,
+    RepomanError,
     Repository,
     Section,
     TaskContext,
@@ -122,7 +123,7 @@ def incomplete_uploads_task() -> TaskType:
                 dropped = service.drop_incomplete(clock(), idle_s, context.check_stop)
             except Frozen:
                 raise
-            except Unavailable as error:
+            except RepomanError as error:  # It must not keep the others waiting.
                 context.log(f"{repository.name}: {error}")
                 failed.append(repository.name)
                 continue

@@ -4,12 +4,10 @@ An engine that dies reports nothing, so a push counts as abandoned when nothing 
 for a while. Images of a tag are never leftovers; they are deleted with their manifest.
 """
 
-import json
 from collections.abc import Callable, Iterable
 
 from repoman.plugin import Asset, ContentStore
-from repoman_docker.layout import V1_CHAIN, V1_PUSH, v1_image_path
-from repoman_docker.v1.reading import read_asset
+from repoman_docker.layout import V1_CHAIN, V1_PUSH
 from repoman_docker.v1.records import BATCH_ASSETS, ImageRecord
 
 # A layer on its way is not seen, but no push takes longer than the token of its client is valid.
@@ -88,6 +86,7 @@ class Leftovers:
 
 
 def _announced(content: ContentStore, push: Asset) -> list[str]:
-    """Return the paths of the images that a push announced."""
-    ids: list[str] = json.loads(read_asset(content, push))
-    return [v1_image_path(each, push.attributes["name"]) for each in ids]
+    """Return the paths of the images that a push announced, even if the list of them is lost."""
+    named = content.graph.names([push.path], (V1_PUSH,))
+    end = f"/{push.attributes['name']}"  # The other paths name the actor.
+    return sorted(path for _, _, path in named if path.endswith(end))

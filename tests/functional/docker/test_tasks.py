@@ -5,7 +5,7 @@ import time
 import pytest
 
 from repoman.db.models import AssetRecord, UploadRecord
-from repoman.errors import Unavailable
+from repoman.errors import NotFound, Unavailable
 from repoman.printable import render_size
 from repoman.testing import HttpClient
 from repoman.uploads import UploadSessions
@@ -56,7 +56,8 @@ def test_the_age_is_a_setting(repoman, begin):
     repoman.tasks.delete(task)
 
 
-def test_an_unavailable_blob_store_keeps_no_other_repository_waiting(repoman, begin, monkeypatch):
+@pytest.mark.parametrize("error", [Unavailable, NotFound])
+def test_a_repository_that_fails_keeps_no_other_waiting(repoman, begin, monkeypatch, error):
     broken = repoman.repositories.create("broken", "docker-hosted", {}).config.id
     begin()
     UploadRecord.update(started_at=0).execute()
@@ -64,7 +65,7 @@ def test_an_unavailable_blob_store_keeps_no_other_repository_waiting(repoman, be
 
     def fail(self, *args):
         if self._repository == broken:
-            raise Unavailable("The disk is gone.")
+            raise error("The disk is gone.")
         return end_idle(self, *args)
 
     monkeypatch.setattr(UploadSessions, "end_idle", fail)

@@ -54,6 +54,15 @@ def test_a_push_that_died_leaves_nothing_for_ever(lab, mistake):
     assert lab.dropped == 1
 
 
+def test_a_push_whose_list_is_lost_leaves_nothing_for_ever(lab):
+    lab.engine().push("team/app", "1", make_chain(2), mistake=Mistake.DIES_BEFORE_TAG)
+    content = lab._repoman.repositories.get(lab.name).service.v1_images._content
+    [push] = content.list_assets("v1-push", "", 9)
+    lab._repoman.blob_stores.get("default")._path(push.digest).unlink()
+    assert lab.a_day_later() == {}
+    assert lab.dropped == 1
+
+
 def test_a_push_counts_as_abandoned_from_its_last_activity(lab):
     engine = lab.engine()
     engine.push("team/app", "1", make_chain(2), mistake=Mistake.DIES_AFTER_JSON)
