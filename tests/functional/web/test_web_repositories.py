@@ -3,6 +3,8 @@
 import re
 import socket
 
+import pytest
+
 from repoman.repositories.repository_records import ConnectorState, save_states
 from tests.live import free_port
 from tests.statements import executed_statements
@@ -34,6 +36,22 @@ def test_who_may_read_no_settings_is_refused_and_learns_nothing(browser_of):
     assert ann.get(f"{LIST}/files").status_code == 403
     assert ann.get(f"{LIST}/nowhere").status_code == 404
     assert LIST not in ann.get("/").text
+
+
+@pytest.mark.parametrize("path", ["/", "/browse", LIST])
+def test_who_may_create_some_repository_is_shown_the_way(browser_of, path):
+    ann = browser_of("nx-repository-admin-raw-files-add")
+    assert "Create repository" in ann.get(path).text
+    assert ann.get(f"{LIST}/-/new").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/browse"])
+def test_who_may_create_none_is_not_shown_the_way(repoman, browser_of, path):
+    properties = {"domain": "repositories", "actions": ["create"]}
+    repoman.security.privileges.create("stray", "application", properties)
+    ann = browser_of("stray", "nx-repository-admin-raw-files-edit")
+    assert "Create repository" not in ann.get(path).text
+    assert ann.get(f"{LIST}/-/new").status_code == 403
 
 
 def test_who_may_read_some_settings_sees_those_without_buttons(repoman, browser_of):

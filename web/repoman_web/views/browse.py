@@ -22,6 +22,7 @@ from repoman.plugin import (
     row_key,
     settings_repository,
 )
+from repoman_web.views.repositories import may_create
 from repoman_web.views.repository_frame import (
     State,
     content_text,
@@ -74,6 +75,7 @@ def show() -> str:
         older=older,
         is_whole=len(shown) == len(rows),
         has_any=bool(known),
+        may_create=may_create(),
         formats=dict(sorted({each.format_name: each.format for each in known}.items())),
         types=TYPES,
         format=request.args.get("format", ""),

@@ -25,6 +25,7 @@ from repoman.plugin import (
 )
 from repoman_web.views.charts import growth_chart
 from repoman_web.views.rendering import short
+from repoman_web.views.repositories import may_create
 from repoman_web.views.repository_frame import State, state_of
 from repoman_web.views.use import use_request
 
@@ -72,6 +73,7 @@ def home() -> str:
         rows=sorted(rows, key=_importance)[:SHOWN_MAX],
         total=len(rows),
         is_new=is_new,
+        may_create=may_create(),
         cards=_cards(rows) if is_new and not actor.is_anonymous else [],
         problems=list_problems(),
         **_of_administrators(rows),

@@ -19,6 +19,7 @@ from repoman.plugin import (
     RepositoryType,
     SomeSettings,
     Usage,
+    current_actor,
     current_repoman,
     done,
     find_format,
@@ -30,7 +31,8 @@ from repoman.plugin import (
 )
 from repoman_web.views.repository_frame import state_of
 
-READERS = (SomeSettings(Action.READ), SomeSettings(Action.ADD))
+CREATORS = SomeSettings(Action.ADD)
+READERS = (SomeSettings(Action.READ), CREATORS)
 TYPES = tuple(str(each) for each in RepositoryType)
 
 repositories = Blueprint("repositories", "repoman_web", url_prefix="/admin/repositories")
@@ -68,6 +70,11 @@ class RepositoryRow:
     def name(self) -> str:
         """Return its name."""
         return self.repository.name
+
+
+def may_create() -> bool:
+    """Return whether the visitor may create some repository."""
+    return CREATORS.allows(current_actor(), current_repoman().security.authorizer)
 
 
 @repositories.get("")

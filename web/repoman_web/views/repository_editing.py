@@ -13,14 +13,18 @@ from repoman.plugin import (
     NotFound,
     Recipe,
     RepositoryType,
-    SomeSettings,
     current_repoman,
     done,
     find_format,
     page_call,
     settings_repository,
 )
-from repoman_web.views.repositories import describe_state, format_title, repositories
+from repoman_web.views.repositories import (
+    describe_state,
+    format_title,
+    may_create,
+    repositories,
+)
 from repoman_web.views.repository_forms import PORT_MAX, RepositoryForm, read_port
 
 FORM = "repoman/repository_form.html"
@@ -121,7 +125,7 @@ def _managed_for_new() -> ManagedRepositories:
     """Return the repositories for somebody who may create some (Unauthenticated, Denied)."""
     call = page_call()
     call.require_login()
-    if not SomeSettings(Action.ADD).allows(call.actor, call.repoman.security.authorizer):
+    if not may_create():
         raise Denied(f"{call.actor.name} is not allowed to create repositories.")
     return ManagedRepositories(call)
 
