@@ -28,7 +28,7 @@ class Index:
         updated: when it last changed, in UTC as ``20261129155608``.
         versions: of the artifact, the lowest first.
         latest: the last one; empty: it is the highest.
-        release: the last one that is no snapshot.
+        release: the last one that is no snapshot; empty: it is the highest of these.
         builds: of a snapshot, by classifier and extension.
         build: the last one of the snapshot.
         plugins: artifact and display name by prefix.
@@ -119,8 +119,8 @@ def merge(given: Sequence[Index]) -> Index:
     return Index(
         updated=max(each.updated for each in given),
         versions=tuple(sorted(versions, key=version_key)),
-        latest=max((each.latest for each in given), key=version_key),
-        release=max((each.release for each in given), key=version_key),
+        latest=_highest(map(_latest, given)),
+        release=_highest(map(_release, given)),
         builds=builds,
         build=max(each.build for each in given),
         plugins=plugins,
@@ -147,10 +147,7 @@ def render(package: str, base: str, index: Index) -> bytes:
 
 
 def _add_versions(versioning: Element, index: Index) -> None:
-    releases = [each for each in index.versions if not is_snapshot(each)]
-    highest = max(releases, key=version_key, default="")
-    latest = index.latest or max(index.versions, key=version_key, default="")
-    _add(versioning, latest=latest, release=index.release or highest)
+    _add(versioning, latest=_latest(index), release=_release(index))
     versions = SubElement(versioning, "versions")
     for each in index.versions:
         SubElement(versions, "version").text = each
@@ -168,6 +165,18 @@ def _add_builds(versioning: Element, base: str, index: Index) -> None:
         updated = stamp.replace(".", "") or index.updated
         entry = SubElement(builds, "snapshotVersion")
         _add(entry, classifier=classifier, extension=extension, value=value, updated=updated)
+
+
+def _latest(index: Index) -> str:
+    return index.latest or _highest(index.versions)
+
+
+def _release(index: Index) -> str:
+    return index.release or _highest(each for each in index.versions if not is_snapshot(each))
+
+
+def _highest(versions: Iterable[str]) -> str:
+    return max(versions, key=version_key, default="")
 
 
 def _build_of(version: str) -> Build:

@@ -202,6 +202,25 @@ def test_a_group_merges_versions_builds_and_plugins(client, metadata, remote):
     assert client.get(f"/repository/all/{JAR}.sha1").text == hashlib.sha1(DATA).hexdigest()
 
 
+@pytest.mark.parametrize(
+    ("ours", "latest", "release"),
+    [
+        (["1.1", "2.0"], "2.0", "2.0"),
+        (["1.1", "2.0-SNAPSHOT"], "2.0-SNAPSHOT", "1.5"),
+        (["0.1"], "1.5", "1.5"),
+    ],
+)
+def test_a_group_says_its_highest_latest_and_release(
+    client, metadata, remote, ours, latest, release
+):
+    remote.files[f"{LIB}/maven-metadata.xml"] = make_metadata("1.0", "1.5")
+    for each in ours:
+        path = f"/repository/own/{LIB}/{each}/lib-{each}.jar"
+        assert client.put(path, b"ours").status_code == 201
+    versioning = metadata(LIB, "all").find("versioning")
+    assert (versioning.findtext("latest"), versioning.findtext("release")) == (latest, release)
+
+
 def test_a_checksum_of_a_client_is_compared_with_what_it_has_stored(client):
     assert client.put(f"/repository/all/{JAR}", b"ours").status_code == 201
     ours = hashlib.sha1(b"ours").hexdigest().encode()
