@@ -184,8 +184,8 @@ class Maven(FileFormat):
         return ""
 
     def is_final(self, file: File) -> bool:
-        """Return whether a file is of a release: snapshots are replaced."""
-        return not layout.is_snapshot(file.version)
+        """Return whether a file is of a release: snapshots, catalogs and indexes are replaced."""
+        return not (layout.is_snapshot(file.version) or file.path.startswith(layout.OTHERS))
 
     def taken(self, metadata: Metadata, body: bytes) -> ChangePackage | None:
         """Return the plugins that a client adds: all else is made of the files."""

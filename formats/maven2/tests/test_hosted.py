@@ -79,6 +79,15 @@ def test_a_release_is_stored_once(client, deploy):
     assert client.get(f"{URL}/{JAR}").data == b"bytes"
 
 
+@pytest.mark.parametrize(
+    "path", ["archetype-catalog.xml", ".index/nexus-maven-repository-index.gz"]
+)
+def test_catalogs_and_indexes_are_replaced(client, deploy, path):
+    assert deploy(path, b"one") == (201, 201)
+    assert deploy(path, b"two") == (204, 201)
+    assert client.get(f"{URL}/{path}").data == b"two"
+
+
 def test_a_wrong_checksum_is_told(client):
     client.put(f"{URL}/{JAR}", b"bytes")
     wrong = client.put(f"{URL}/{JAR}.sha1", b"0" * 40)
