@@ -28,6 +28,7 @@ from repoman.content_records import (
     find_present,
     find_promised,
     find_referenced,
+    find_referenced_size,
     insert_package,
     insert_references,
     list_assets,
@@ -47,7 +48,7 @@ from repoman.content_records import (
 from repoman.content_rules import DEFAULT_RULES, ContentRules
 from repoman.db.cache import ReadCache
 from repoman.db.database import Database
-from repoman.db.models import AssetRecord, ComponentRecord, ReferenceRecord
+from repoman.db.models import AssetRecord, ComponentRecord
 from repoman.db.sqlite import LAST_CHARACTER, batches
 from repoman.errors import NotFound
 from repoman.events.event import AuditEntry, Coordinate
@@ -221,23 +222,19 @@ class ContentStore:
 
         Only those whose own path comes after ``after``; a ``limit`` of -1 means all.
         """
-        rows = list_referring(self._repository, path, kind, after, limit)
-        return [Asset(*row) for row in rows]
+        return [Asset(*row) for row in list_referring(self._repository, path, kind, after, limit)]
 
     def referenced_size(self, path: str, kind: str) -> int | None:
         """Return the size of what is at a path, in bytes, as an asset that refers to it tells."""
-        mine = (
-            (ReferenceRecord.repository == self._repository)
-            & (ReferenceRecord.path == path)
-            & (ReferenceRecord.kind == kind)
-            & ReferenceRecord.size.is_null(False)
-        )
-        size: int | None = ReferenceRecord.select(ReferenceRecord.size).where(mine).scalar()
-        return size
+        return find_referenced_size(self._repository, path, kind)
 
     def has_bytes(self, asset: Asset) -> bool:
         """Return whether the asset can be given out; a look at the disk, cheap (Unavailable)."""
         return self._reader.has(asset.digest, asset.size)
+
+    def is_stored(self, blob: StoredBlob) -> bool:
+        """Return whether a blob is in the store, so that :meth:`transaction` keeps it there."""
+        return self._reader.exists(blob.digest, blob.size)
 
     def checksums_of(self, asset: Asset) -> dict[str, str]:
         """Return the stored checksums of an asset's bytes by algorithm, in hex."""

@@ -356,6 +356,16 @@ def find_referenced(repository: int, paths: Iterable[str]) -> set[str]:
     return found
 
 
+def find_referenced_size(repository: int, path: str, kind: str) -> int | None:
+    """Return the size of what is at a path, as a reference of a kind tells; None: none does."""
+    sql = (
+        "SELECT size FROM reference WHERE repository_id = ? AND path = ? AND kind = ?"
+        " AND size IS NOT NULL LIMIT 1"
+    )
+    found = _execute(sql, (repository, path, kind)).fetchone()
+    return None if found is None else int(found[0])
+
+
 def list_assets(
     repository: int, kind: str, after: str, limit: int, span: tuple[str, str] | None
 ) -> Iterator[tuple[Any, ...]]:

@@ -1,10 +1,11 @@
 """A hosted repository of files: it stores what clients upload."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 from repoman.blobs.store import StoredBlob
 from repoman.blobs.upload import BlobUpload, store_bytes
@@ -31,6 +32,9 @@ from repoman.proxy.cached_files import checked_media_type
 from repoman.repositories.component_upload import CheckWrite, UploadedFile, UploadForm
 from repoman.repositories.recipes import RepositoryContext
 from repoman.repositories.sections import HostedStorageSection, WritePolicy
+
+NO_BYTES = StoredBlob(hashlib.sha256().hexdigest(), 0)
+"""The blob of states: they are attributes, so that a transaction can change them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +130,7 @@ class HostedFiles:
             derived = [each for sent in files for each in self._derive(*sent, stack)]
             free |= {new.file.path: self._check_new(new.file, check) for new, _ in derived}
             committed = self._commit([*files, *derived])
-            state = self._no_bytes() if changes else None
-            stored = (*(each.asset.blob for each in committed), *filter(None, (state,)))
-            with self._content.transaction(*stored):
+            with self._content.transaction(*(each.asset.blob for each in committed), NO_BYTES):
                 there = [self._find(each.file, each.restored) for each in committed]
                 for each, found in zip(committed, there, strict=True):
                     if free[each.file.path] != (found is None):  # Another client was faster.
@@ -138,7 +140,7 @@ class HostedFiles:
                     self._store(each, found)
                 self._remove_outdated(committed, check)
                 for package, change in changes:
-                    self._change(package, change, cast("StoredBlob", state))
+                    self._change(package, change)
         return there[0] is None
 
     def _derive(
@@ -171,39 +173,28 @@ class HostedFiles:
             RepomanError: what ``change`` raises; then nothing is changed.
         """
         self._refuse_if_read_only()
-        state = self._no_bytes()
-        with self._content.transaction(state):
-            self._change(package, change, state, AuditEntry("change", package))
+        with self._content.transaction(NO_BYTES):
+            self._change(package, change, AuditEntry("change", package))
 
-    def _no_bytes(self) -> StoredBlob:
-        """Return the blob of states: they are attributes, so that a transaction can change them."""
-        return store_bytes(self._blobs, b"")
-
-    def _change(
-        self,
-        name: str,
-        change: ChangePackage,
-        no_bytes: StoredBlob,
-        audit: AuditEntry | None = None,
-    ) -> None:
-        """Change a package in the transaction of the caller."""
+    def _change(self, name: str, change: ChangePackage, audit: AuditEntry | None = None) -> None:
+        """Change a package in the transaction of the caller, which is one with NO_BYTES."""
         package = self._documents.package(name, outline=True)
         made = change(package)
         if made.removed:
             self._remove(made.removed)
         is_emptied = bool(made.removed and self._documents.emptied([name]))
         if is_emptied or made.state != package.state:
-            self._save_state(name, no_bytes, made.state, audit)
+            self._save_state(name, made.state, audit)
 
     def _save_state(
-        self,
-        name: str,
-        no_bytes: StoredBlob,
-        state: Mapping[str, Any],
-        audit: AuditEntry | None = None,
+        self, name: str, state: Mapping[str, Any], audit: AuditEntry | None = None
     ) -> None:
+        """Store the state of a package in the transaction of the caller, one with NO_BYTES."""
+        # Only the first state in a blob store waits for its disk: what it names is kept there.
+        if not self._content.is_stored(NO_BYTES):
+            store_bytes(self._blobs, b"")
         path = STATES + name
-        new = NewAsset(path, METADATA, no_bytes, "application/json", state, audit=audit)
+        new = NewAsset(path, METADATA, NO_BYTES, "application/json", state, audit=audit)
         self._content.save_asset(new)
 
     def writable(self, name: str) -> "HostedFiles":
@@ -221,11 +212,10 @@ class HostedFiles:
     def delete(self, file: File, condition: Precondition = NO_PRECONDITION) -> None:
         """Remove a file."""
         self._refuse_if_read_only()
-        no_bytes = self._bytes_of_kept_names([file.path])
-        with self._content.transaction(*filter(None, (no_bytes,))):
+        with self._content.transaction(NO_BYTES):
             if self._content.existing([file.path]):
                 _check_condition(condition, self._find(file))
-            self._delete([file.path], no_bytes)
+            self._delete([file.path])
 
     def delete_component(self, component: Coordinate) -> None:
         """Remove the files of a component (NotFound, ReadOnly)."""
@@ -234,26 +224,19 @@ class HostedFiles:
     def delete_paths(self, paths: list[str]) -> None:
         """Remove files (NotFound, ReadOnly)."""
         self._refuse_if_read_only()
-        no_bytes = self._bytes_of_kept_names(paths)
-        with self._content.transaction(*filter(None, (no_bytes,))):
-            self._delete(paths, no_bytes)
+        with self._content.transaction(NO_BYTES):
+            self._delete(paths)
 
-    def _bytes_of_kept_names(self, paths: list[str]) -> StoredBlob | None:
-        """Return the blob of states that keep the names of files; None: there are no such names."""
-        keeps_any = self._format.shadows and self._content.existing(paths)
-        return self._no_bytes() if keeps_any else None
-
-    def _delete(self, paths: list[str], no_bytes: StoredBlob | None) -> None:
-        """Remove files in the transaction of the caller (NotFound)."""
+    def _delete(self, paths: list[str]) -> None:
+        """Remove files in the transaction of the caller, which is one with NO_BYTES (NotFound)."""
         there = self._content.existing(paths)
         names = {self._package_at(path) for path in there} - {""}
-        came_later = self._format.shadows and no_bytes is None  # than this request
-        if came_later or not self._remove(list(there)):
+        if not self._remove(list(there)):
             raise self._unknown(", ".join(paths))
         # Their names stay ours: a group must not take them from a remote all of a sudden.
-        if no_bytes is not None:
+        if self._format.shadows:
             for name in self._documents.emptied(names):
-                self._save_state(name, no_bytes, {})
+                self._save_state(name, {})
 
     def _package_at(self, path: str) -> str:
         """Return the package of the file at a path; empty: it belongs to none."""

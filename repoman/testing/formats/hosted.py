@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from repoman.compaction import Compactor
 from repoman.repositories.cleanup_records import CleanupPolicy
 from repoman.testing.formats.base import PACKAGE, VERSIONS, FormatTests
+from repoman.testing.formats.disk import seen_writes
 from repoman.testing.formats.site import RepositoryClient, Site
 
 WAYS = ("main", "connector", "in place")
@@ -258,6 +259,25 @@ class HostedTests(FormatTests):
         site.repoman.cleaner.run(told)
         assert not self.is_named(client, old), told.lines
         assert self.is_named(client, newest)
+        site.repoman.repositories.update(hosted, {"cleanup": {"policy_names": []}})
+
+    def test_hosted_cleanup_writes_nothing_to_the_blob_store(
+        self, site: Site, hosted: str, client: RepositoryClient
+    ) -> None:
+        samples = [self.make(package, VERSIONS[0]) for package in ("demo", "first", "second")]
+        policy = CleanupPolicy(f"all-of-{hosted}", self.name, asset_regex=".*")
+        site.repoman.cleanup_policies.create(policy)
+        self.store(client, samples[0])
+        for component in site.components(hosted):  # What deletions name is there from then on.
+            site.http.delete(f"/service/rest/v1/components/{component['id']}")
+        self.store(client, *samples[1:])
+        settings = {"cleanup": {"policy_names": [policy.name]}}
+        site.repoman.repositories.update(hosted, settings)
+        seen: list[str] = []
+        with seen_writes(site.repoman.data / "blobs", seen.append):
+            site.repoman.cleaner.run(Told())
+        assert site.components(hosted) == []
+        assert seen == [], "others who write wait for it"
         site.repoman.repositories.update(hosted, {"cleanup": {"policy_names": []}})
 
     def test_hosted_versions_are_in_order(self, site: Site, hosted: str) -> None:
