@@ -16,7 +16,7 @@ PAGE_EVENTS = 100  # Events of a page, unless the request says otherwise.
 PAGE_EVENTS_MAX = 1000
 EXPORT_EVENTS_MAX = 10_000  # Events of an exported file.
 FILTERS = ("domain", "type", "actor", "address", "repository", "target")
-ID_MAX = 10**18  # Larger numbers are no ids of rows.
+ID_MAX_DIGITS = 18  # Longer numbers are no ids of rows.
 
 audit = Area("Audit", "The audit log: who did what, when, and from where.", root=API_ROOT)
 
@@ -97,7 +97,7 @@ def _event_after(query: EventQuery) -> int | None:
     after = query.continuation_token
     if after is None:
         return None
-    if not (after.isascii() and after.isdigit() and int(after) < ID_MAX):
+    if not (after.isascii() and after.isdigit() and len(after) <= ID_MAX_DIGITS):
         raise wrong_token()
     return int(after)
 

@@ -96,6 +96,13 @@ def test_what_cannot_be_asked_is_explained(browser, query):
     assert query.partition("=")[0] in answer.text
 
 
+@pytest.mark.parametrize("path", ["/api/v1/audit", "/admin/audit", "/admin/audit/export"])
+@pytest.mark.parametrize("token", ["9" * 19, "9" * 5000, "²"])
+def test_a_token_that_is_the_id_of_no_row_is_refused(browser, path, token):
+    browser.log_in()
+    assert browser.get(f"{path}?continuationToken={token}").status_code == 400
+
+
 def test_what_clients_wrote_is_text_on_the_page(repoman, browser):
     browser.log_in()
     script = "<script>alert(1)</script>"
