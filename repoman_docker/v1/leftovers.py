@@ -7,6 +7,7 @@ for a while. Images of a tag are never leftovers; they are deleted with their ma
 from collections.abc import Callable, Iterable
 
 from repoman.plugin import Asset, ContentStore
+from repoman_docker.hosted.reachability import last_promise
 from repoman_docker.layout import V1_CHAIN, V1_PUSH
 from repoman_docker.v1.records import BATCH_ASSETS, ImageRecord
 
@@ -38,13 +39,23 @@ class Leftovers:
         """Remove images, and their layers unless something else in the image name needs them."""
         doomed = list(images)
         self._content.delete_assets(each.path for each in doomed)
-        self.drop_layers(path for each in doomed for path in ImageRecord.of(each).layer_paths(each))
+        self.drop_layers(doomed)
 
-    def drop_layers(self, paths: Iterable[str]) -> None:
-        """Remove unreferenced blobs of an image name."""
-        layers = dict.fromkeys(paths)
+    def drop_layers(self, images: Iterable[Asset]) -> None:
+        """Remove the layers of former images unless something else in the image name needs them.
+
+        What a client has pushed since, or was told that it need not push, is left to the collection
+        and its grace.
+        """
+        since: dict[str, float] = {}
+        for image in images:
+            for path in ImageRecord.of(image).layer_paths(image):
+                since[path] = max(since.get(path, 0.0), image.updated_at)
         with self._content.transaction():
-            self._content.delete_assets(layers.keys() - self._content.referenced(layers))
+            layers = self._content.graph.nodes(since.keys() - self._content.referenced(since))
+            self._content.delete_assets(
+                path for path, layer in layers.items() if last_promise(layer) <= since[path]
+            )
 
     def has_ended(self, push: Asset) -> bool:
         """Return whether each image of a push belongs to a tag."""

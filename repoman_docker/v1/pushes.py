@@ -289,7 +289,7 @@ class HostedPushes:
         """Store an image that is being pushed; its previous layer is removed."""
         self._content.save_asset(record.asset(name, json))
         if former is not None:
-            self._leftovers.drop_layers(ImageRecord.of(former).layer_paths(former))
+            self._leftovers.drop_layers([former])
 
     def _records(self, pusher: Pusher, image_id: str) -> Iterator[tuple[str, Asset, ImageRecord]]:
         for name in self._names(pusher, image_id):

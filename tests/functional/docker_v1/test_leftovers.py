@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from repoman.db.models import AssetRecord
 from repoman.testing import ADMIN, HttpClient
 from tests.functional.docker.driver import Registry
 from tests.functional.docker.images import digest_of
@@ -132,6 +133,23 @@ def test_a_layer_that_a_manifest_needs_stays(lab):
     engine.push("team/app", "2", [again], mistake=Mistake.DIES_AFTER_LAYER)
     lab.a_day_later()
     assert lab.engine().pull("team/app", "1") == [image]
+
+
+def head_by_v2(registry, name, layer):
+    AssetRecord.update(updated_at=AssetRecord.updated_at - 2 * 3600).execute()
+    assert registry.head(f"{name}/blobs/{digest_of(layer)}").status == 200
+
+
+def push_by_v2(registry, name, layer):
+    registry.push_blob(name, layer)
+
+
+@pytest.mark.parametrize("rely_on", [head_by_v2, push_by_v2])
+def test_a_layer_on_which_a_client_of_v2_relies_is_left_to_the_collection(lab, rely_on):
+    [image] = make_chain(1)
+    lab.engine().push("team/app", "1", [image], mistake=Mistake.DIES_BEFORE_TAG)
+    rely_on(Registry(lab.engine().wire, "", ADMIN), "team/app", image.layer)
+    assert lab.a_day_later() == {"blob": [f"blobs/{digest_of(image.layer)}/team/app"]}
 
 
 def test_two_pushes_of_one_image_by_one_user_help_each_other(lab):
