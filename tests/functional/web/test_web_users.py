@@ -213,8 +213,23 @@ def test_a_user_is_locked_and_let_in_again(repoman, admin, open_browser):
     admin.post("/admin/users/bob/status", status="locked")
     assert not bob.is_in
     assert "bob may not log in" in admin.get("/admin/users/bob").text
-    admin.post("/admin/users/bob/status", status="active")
-    assert repoman.users.get("bob").is_active
+    follow(admin, admin.post("/admin/users/bob/status", status="active"))
+    assert repoman.users.get("bob").status == Status.ACTIVE
+
+
+def test_who_never_used_the_password_is_still_asked_for_another_when_let_in(repoman, admin):
+    repoman.users.create("bob", "first password", status=Status.CHANGE_PASSWORD)
+    for status in ("locked", "active", "active"):
+        page = follow(admin, admin.post("/admin/users/bob/status", status=status))
+    assert "bob may log in again and is asked for another password." in page.text
+    assert repoman.users.get("bob").status == Status.CHANGE_PASSWORD
+
+
+def test_letting_in_who_is_not_locked_changes_nothing(repoman, admin, open_browser):
+    repoman.users.create("bob", "first password", status=Status.CHANGE_PASSWORD)
+    open_browser().log_in("bob", "first password")
+    follow(admin, admin.post("/admin/users/bob/status", status="active"))
+    assert repoman.users.get("bob").status == Status.CHANGE_PASSWORD
 
 
 def test_profile_and_password_are_changed(repoman, admin, open_browser):

@@ -148,15 +148,24 @@ def _create(form: SectionForm, *, is_robot: bool) -> Response:
 @permission_needed("users", "update")
 def set_status(name: str) -> Response:
     """Lock a user, or let them in again."""
-    is_locked = request.form.get("status") == UserStatus.LOCKED
-    status = UserStatus.LOCKED if is_locked else UserStatus.ACTIVE
-    back = url_for("user.show", name=name)
-    if is_locked and name == current_actor().name:
+    service, back = current_repoman().users, url_for("user.show", name=name)
+    if request.form.get("status") != UserStatus.LOCKED:
+        status = _status_let_in(service.get(name))
+        service.change(name, status=status)
+        asked = " and is asked for another password" if status != UserStatus.ACTIVE else ""
+        return done(f"{name} may log in again{asked}.", back)
+    if name == current_actor().name:
         return done("You cannot lock yourself out.", back, tone="bad")
-    current_repoman().users.change(name, status=status)
-    if is_locked:
-        return done(f"{name} is locked, and all sessions and logins have ended.", back)
-    return done(f"{name} may log in again.", back)
+    service.change(name, status=UserStatus.LOCKED)
+    return done(f"{name} is locked, and all sessions and logins have ended.", back)
+
+
+def _status_let_in(user: User) -> UserStatus:
+    """Return the status of a user who is let in; a password never used is still a first one."""
+    if user.is_active:
+        return user.status
+    is_unused = user.has_password and user.last_login_at is None
+    return UserStatus.CHANGE_PASSWORD if is_unused else UserStatus.ACTIVE
 
 
 @users.route("/<path:name>/delete", methods=["GET", "POST"])
