@@ -278,8 +278,10 @@ class ContentStore:
         """Return what a client has that gets the assets at these paths."""
         return Pull(self._repository, paths, referrers, wholes)
 
-    def save_asset(self, new: NewAsset) -> None:
+    def save_asset(self, new: NewAsset, *, is_deletion: bool = False) -> None:
         """Store an asset, in place of the one that was at its path, and its component.
+
+        What a deletion leaves (``is_deletion``) is stored however little of the disk is free.
 
         Raises:
             Conflict: the repository was deleted at the same time.
@@ -288,7 +290,8 @@ class ContentStore:
         """
         now, package = time.time(), _package_of(new)
         with self._blobs.transaction((new.blob,), can_fail_alone=False):
-            self._database.admit()
+            if not is_deletion:
+                self._database.admit()
             present = find_present(
                 self._repository, new.path, self._blobs.store, new.blob.digest, package
             )

@@ -86,7 +86,7 @@ class FileBlobWriter:
         view = memoryview(data)
         done = 0
         with self._step():
-            if self._min_free is not NOTHING_FREE and self._size >= self._look_at:
+            if data and self._min_free is not NOTHING_FREE and self._size >= self._look_at:
                 self._look_at = self._size + LOOK_BYTES
                 self._min_free.check(os.statvfs(self._directory), "blob store")
             fd = self._open()

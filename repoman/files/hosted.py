@@ -184,10 +184,15 @@ class HostedFiles:
             self._remove(made.removed)
         is_emptied = bool(made.removed and self._documents.emptied([name]))
         if is_emptied or made.state != package.state:
-            self._save_state(name, made.state, audit)
+            self._save_state(name, made.state, audit, is_deletion=bool(made.removed))
 
     def _save_state(
-        self, name: str, state: Mapping[str, Any], audit: AuditEntry | None = None
+        self,
+        name: str,
+        state: Mapping[str, Any],
+        audit: AuditEntry | None = None,
+        *,
+        is_deletion: bool,
     ) -> None:
         """Store the state of a package in the transaction of the caller, one with NO_BYTES."""
         # Only the first state in a blob store waits for its disk: what it names is kept there.
@@ -195,7 +200,7 @@ class HostedFiles:
             store_bytes(self._blobs, b"")
         path = STATES + name
         new = NewAsset(path, METADATA, NO_BYTES, "application/json", state, audit=audit)
-        self._content.save_asset(new)
+        self._content.save_asset(new, is_deletion=is_deletion)
 
     def writable(self, name: str) -> "HostedFiles":
         """Return this repository."""
@@ -236,7 +241,7 @@ class HostedFiles:
         # Their names stay ours: a group must not take them from a remote all of a sudden.
         if self._format.shadows:
             for name in self._documents.emptied(names):
-                self._save_state(name, {})
+                self._save_state(name, {}, is_deletion=True)
 
     def _package_at(self, path: str) -> str:
         """Return the package of the file at a path; empty: it belongs to none."""

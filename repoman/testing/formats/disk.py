@@ -1,4 +1,4 @@
-"""What a process writes to the disk, seen step by step; and a disk that is full."""
+"""What a process writes to the disk, seen step by step; and a disk that is full, or nearly."""
 
 import errno
 import os
@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from repoman.core import Repoman
+from repoman.disk_space import MinFree
 
 BY_DESCRIPTOR = ("write", "fsync", "fdatasync")
 BY_PATH = ("open", "rename", "replace", "link", "unlink")
@@ -77,3 +80,18 @@ def full_disk(root: Path) -> Iterator[FullDisk]:
     disk = FullDisk()
     with seen_writes(root, disk.see):
         yield disk
+
+
+@contextmanager
+def nearly_full_disks(repoman: Repoman) -> Iterator[None]:
+    """Return a context in which less of each disk is free than must stay free."""
+    stores: Any = (repoman.blob_stores.get(name) for name in repoman.blob_stores.names())
+    guarded = [repoman.database.reserve, *stores]
+    before = [each.min_free for each in guarded]
+    for each in guarded:
+        each.min_free = MinFree(1 << 60, 200)
+    try:
+        yield
+    finally:
+        for each, min_free in zip(guarded, before, strict=True):
+            each.min_free = min_free

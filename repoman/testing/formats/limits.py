@@ -16,7 +16,7 @@ from repoman.files import archives
 from repoman.http.body import WSGI, Environ
 from repoman.testing.factory import ADMIN
 from repoman.testing.formats.base import FormatTests
-from repoman.testing.formats.disk import full_disk
+from repoman.testing.formats.disk import full_disk, nearly_full_disks
 from repoman.testing.formats.remote import remote_server
 from repoman.testing.formats.site import RepositoryClient, Site, wait_until
 from repoman.testing.processes import run_in_process
@@ -73,6 +73,26 @@ class LimitTests(FormatTests):
         assert step >= len(("open", "write", "fsync", "rename"))
         assert answer.status_code < 300, answer.text
         assert self.is_named(client, sample)
+
+    def test_limits_a_disk_that_is_nearly_full_takes_deletions(
+        self, site: Site, hosted: str, client: RepositoryClient
+    ) -> None:
+        by_client, by_asset, by_component = self.samples()
+        self.store(client, by_client, by_asset)
+        with nearly_full_disks(site.repoman):
+            assert self.upload(client, by_component).status_code == 507
+        self.store(client, by_component)
+        with nearly_full_disks(site.repoman):
+            assert client.delete(by_client.path).status_code in (*range(200, 300), 404, 405)
+            for asset in site.assets(hosted):
+                if asset["path"].strip("/") == by_asset.path:
+                    answer = site.http.delete(f"/service/rest/v1/assets/{asset['id']}")
+                    assert answer.status_code == 204, answer.text
+            for component in site.components(hosted):
+                answer = site.http.delete(f"/service/rest/v1/components/{component['id']}")
+                assert answer.status_code == 204, answer.text
+            assert not any(self.is_named(client, each) for each in self.samples())
+            assert site.components(hosted) == []
 
     def test_limits_an_archive_that_unpacks_to_very_much_is_refused(
         self, site: Site, hosted: str, client: RepositoryClient, monkeypatch: pytest.MonkeyPatch

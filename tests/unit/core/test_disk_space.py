@@ -63,6 +63,7 @@ def test_a_writer_leaves_on_the_disk_what_must_stay_free(store):
     writer.cancel()
     with pytest.raises(StorageFull, match="must stay free"):
         store.open_writer("3").write(b"x")
+    store.open_writer("4").write(b"")  # as what a deletion leaves
     with pytest.raises(StorageFull, match="must stay free"):
         store.check_free()
     with pytest.raises(StorageFull, match="of the blob store fast has"):
