@@ -163,7 +163,8 @@ def check_namespace() -> str | None:
     request = current_request()
     asked = request.args["ns"]
     found = repository().as_mirror_of(asked)
-    if found is None:
+    # Other letters may become those of a host in lower case, but a header cannot have them.
+    if found is None or not (found.namespaces is None or asked.isascii()):
         raise RegistryError(
             ErrorCode.NAME_UNKNOWN,
             f"This repository is not a mirror of {quoted(asked)}.",

@@ -421,6 +421,14 @@ def test_a_group_without_a_mirror_of_it_sends_the_client_on(make_proxy, hosted, 
     assert group.get(TAG).status == 200
 
 
+def test_a_registry_has_no_letters_that_merely_resemble_its_own(make_proxy, hosted):
+    kelvin = "doc%E2%84%AAer.io"
+    hub = make_proxy("https://registry-1.docker.io")
+    for mirror in (hub, make_proxy.group(hosted, hub)):
+        answer = mirror.get(f"?ns={kelvin}")
+        assert (answer.status, answer.code) == (404, "NAME_UNKNOWN")
+
+
 def test_a_mirror_in_a_group_in_a_group(make_proxy, hosted, proxy, upstream):
     upstream.put(NAME, "1", make_image())
     outer = make_proxy.group(hosted, make_proxy.group(proxy))
