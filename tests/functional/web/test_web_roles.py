@@ -194,6 +194,18 @@ def test_built_in_roles_are_shown_and_copied(admin, roles):
     assert roles.get("devs").privileges == tuple(sorted(roles.get("nx-developer").privileges))
 
 
+def test_who_may_not_read_roles_copies_none(repoman, browser_of, roles):
+    properties = {"domain": "roles", "actions": ["create"]}
+    repoman.security.privileges.create("blind", "application", properties)
+    roles.create(Role("team", "", "", ("nx-licensing-read",)))
+    ann = browser_of("blind")
+    assert ann.get("/admin/roles/-/new").status_code == 200
+    for like in ("team", "nothing"):
+        answer = ann.get(f"/admin/roles/-/new?like={like}")
+        assert answer.status_code == 403
+        assert "nx-licensing-read" not in answer.text
+
+
 def test_a_role_is_deleted_after_a_page_that_says_who_loses_it(repoman, admin, roles):
     roles.create(Role("one", "", "", ()))
     roles.create(Role("two", "", "", (), ("one",)))

@@ -56,10 +56,16 @@ def create() -> Response | tuple[str, int]:
             matrices = Matrices.sent(request.form, matrices)
             return _save(form, matrices, EMPTY)
     elif like:
-        old = current_repoman().security.roles.get(like)
+        old = _original(like)
         matrices = Matrices.stored(old.privileges, ())
         form.read(MultiDict([("within.roles", each) for each in old.roles]))
     return _render(form, matrices, EMPTY)
+
+
+@permission_needed("roles", "read")
+def _original(id_: str) -> Role:
+    """Return the role that is copied: who copies it sees what it allows."""
+    return current_repoman().security.roles.get(id_)
 
 
 @role.route("/<id_>", methods=["GET", "POST"])
