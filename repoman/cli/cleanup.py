@@ -144,13 +144,14 @@ def set_(
     repoman: Repoman, name: str, format_: str | None, unset: tuple[str, ...], **criteria: Any
 ) -> None:
     """Change criteria of the cleanup policy NAME; the others stay."""
-    policy = repoman.cleanup_policies.get(name)
     given = {**criteria, "format": format_}
     changes = {key: value for key, value in given.items() if value not in (None, ())}
     removed: dict[str, Any] = {
         name: () if name in PATTERNS else None for name in map(_attribute_of, unset)
     }
-    repoman.cleanup_policies.change(name, replace(policy, **changes, **removed))
+    with repoman.database.transaction():
+        policy = repoman.cleanup_policies.get(name)
+        repoman.cleanup_policies.change(name, replace(policy, **changes, **removed))
     click.echo(f"Updated the cleanup policy {policy.name}.")
 
 

@@ -75,14 +75,15 @@ def set_(
     rename: str | None,
 ) -> None:
     """Change the routing rule NAME; MATCHERS replace all that it has."""
-    rule = merge_rule(
-        repoman.routing_rules.get(name),
-        name=rename,
-        matchers=matchers or None,
-        mode=None if mode is None else RoutingMode(mode),
-        description=description,
-    )
-    repoman.routing_rules.change(name, rule)
+    with repoman.database.transaction():
+        rule = merge_rule(
+            repoman.routing_rules.get(name),
+            name=rename,
+            matchers=matchers or None,
+            mode=None if mode is None else RoutingMode(mode),
+            description=description,
+        )
+        repoman.routing_rules.change(name, rule)
     click.echo(f"Updated the routing rule {rule.name}.")
 
 

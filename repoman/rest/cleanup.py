@@ -276,7 +276,7 @@ def _create(call: Call, body: NewCleanupPolicy) -> CleanupPolicyView:
 
 def _change(call: Call, name: str, body: CleanupPolicyUpdate) -> CleanupPolicyView:
     policies = call.repoman.cleanup_policies
-    with worded(FIELDS):
+    with worded(FIELDS), call.repoman.database.transaction():
         policy = policies.change(name, body.policy(policies.get(name)))
     return _find(call, policy.name)
 

@@ -3,10 +3,15 @@
 import json
 
 import pytest
+from click.testing import CliRunner
 
+from repoman.cli import cli
 from repoman.errors import Invalid
+from repoman.repositories.cleanup import CleanupPolicies
+from repoman.repositories.cleanup_records import CleanupPolicy
 from repoman.testing import HttpClient
 from repoman_raw import plugin as raw
+from tests.functional.rest.locks import note_locks
 from tests.functional.rest.rights import ANN, let_ann, make_ann
 
 POLICY = {
@@ -181,6 +186,27 @@ def test_changes_are_in_the_audit_log(send, repoman):
         ("change", "old", {"asset_regex": "/x", "removed": "retain"}),
         ("delete", "old", {}),
     ]
+
+
+@both
+def test_nobody_changes_a_policy_between_its_reading_and_its_change(
+    send, repoman, monkeypatch, api
+):
+    send("POST", api, POLICY)
+    locks = note_locks(monkeypatch, CleanupPolicies, repoman.data)
+    assert send("PUT", f"{api}/old", {**POLICY, "retain": 4}).status_code < 300
+    assert locks[0]
+
+
+def test_nobody_changes_a_policy_while_a_command_does(repoman_factory, monkeypatch):
+    repoman = repoman_factory({"raw": raw})
+    repoman.cleanup_policies.create(CleanupPolicy("old", "raw", retain=3))
+    repoman.stop()
+    locks = note_locks(monkeypatch, CleanupPolicies, repoman_factory.data)
+    words = ["cleanup", "set", "old", "--updated-days", "9", "--data", str(repoman_factory.data)]
+    assert CliRunner().invoke(cli, words).output == "Updated the cleanup policy old.\n"
+    assert locks
+    assert all(locks)
 
 
 def test_the_commands(server, tmp_path):

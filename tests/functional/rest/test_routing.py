@@ -5,8 +5,11 @@ from threading import Barrier, Thread
 from urllib.parse import quote
 
 import pytest
+from click.testing import CliRunner
 
+from repoman.cli import cli
 from repoman.errors import Conflict, Invalid
+from repoman.repositories.routing import RoutingRules
 from repoman.repositories.routing_records import RoutingMode, RoutingRule, delete_rule
 from repoman.testing import ADMIN, HttpClient
 from repoman_docker import plugin as docker
@@ -16,6 +19,7 @@ from tests.fakes.scripted import Scripted, reply
 from tests.functional.docker.driver import Registry
 from tests.functional.docker.images import digest_of, make_image
 from tests.functional.docker.wires import InProcess
+from tests.functional.rest.locks import note_locks
 from tests.functional.rest.rights import ANN, let_ann, make_ann
 
 RULE = {"name": "rr", "description": "", "mode": "BLOCK", "matchers": ["^/x/.*"]}
@@ -331,6 +335,17 @@ def test_changes_are_in_the_audit_log(send, repoman):
         ("change", "rr", {"mode": "allow", "matchers": "^/x/.*", "name": "new"}),
         ("delete", "new", {}),
     ]
+
+
+def test_nobody_changes_a_rule_while_a_command_does(repoman_factory, monkeypatch):
+    repoman = repoman_factory({"raw": raw})
+    repoman.routing_rules.create(RoutingRule("rr", RoutingMode.BLOCK, ("^/x/.*",)))
+    repoman.stop()
+    locks = note_locks(monkeypatch, RoutingRules, repoman_factory.data)
+    words = ["routing", "set", "rr", "/z", "--data", str(repoman_factory.data)]
+    assert CliRunner().invoke(cli, words).output == "Updated the routing rule rr.\n"
+    assert locks
+    assert all(locks)
 
 
 def test_the_commands(server):
