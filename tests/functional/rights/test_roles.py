@@ -7,6 +7,7 @@ from repoman.security.actors import Access, Action, Actor, RepositoryRef
 from repoman.security.rights_records import Role
 from repoman.security.user_records import Status
 from repoman_docker import plugin
+from tests.statements import executed_statements
 
 TEAM = RepositoryRef("docker", "team")
 
@@ -295,3 +296,26 @@ def test_the_last_administrator_stays_one(repoman, roles, privileges):
         with pytest.raises(Conflict, match="no active local user with all permissions"):
             change()
     assert roles.get("operators").privileges == ("everything",)
+
+
+def test_the_last_administrator_is_found_among_users_of_many_roles(repoman, roles):
+    users = repoman.users
+    roles.create(Role("inner", "", privileges=("nx-all",)))
+    roles.create(Role("outer", "", roles=("inner",)))
+
+    def statements_of_a_change():
+        with executed_statements() as statements:
+            users.change("admin", status=Status.ACTIVE)
+            with pytest.raises(Conflict, match="no active local user with all permissions"):
+                users.change("admin", roles=[])
+        return len(statements)
+
+    few = statements_of_a_change()
+    for number in range(20):
+        roles.create(Role(f"role{number}", "", roles=("nx-developer",)))
+        users.create(f"user{number}", "a password", [f"role{number}", "nx-anonymous"])
+    assert statements_of_a_change() == few
+    users.create("ann", "a password", ["outer", "role1"])
+    users.delete("admin")
+    with pytest.raises(Conflict, match="no active local user with all permissions"):
+        roles.change(Role("outer", ""))
