@@ -157,10 +157,9 @@ class CachedFiles:
         now = self._cache.clock()
         try:
             place = self._remote.locate(path)
-            body = self._request(place, {} if asset is None else _validators(asset))
+            body = self._ask_at(place, path, asset)
         except NotFound:
             if asset is None:
-                self._cache.negative.add(path)
                 raise
             return self._deleted(asset, now)
         if asset is not None and body.status == HTTPStatus.NOT_MODIFIED:
@@ -168,13 +167,24 @@ class CachedFiles:
             return _Found(Source.REVALIDATED, self._cache.touch(asset, now))
         return _Found(Source.MISS, download=self._download(path, place, body, now))
 
+    def _ask_at(self, place: Place, path: str, asset: Asset | None) -> Body:
+        """Return the answer of the remote for a file, and remember if it does not have it.
+
+        What no document names is not remembered: that lasts no longer than the document.
+        """
+        try:
+            return self._request(place, {} if asset is None else _validators(asset))
+        except NotFound:
+            if asset is None or self._remote.follow_deletion:
+                self._cache.negative.add(path)
+            raise
+
     def _deleted(self, asset: Asset, now: float) -> _Found:
         """Treat a cached file that the remote no longer has."""
         if not self._remote.follow_deletion:
             return _Found(Source.STALE, self._cache.touch(asset, now))
         path = asset.path
         self._cache.keep(path, lambda: self._content.delete_assets([path]))
-        self._cache.negative.add(path)
         raise NotFound(f"The remote has deleted {path}.")
 
     def _download(self, path: str, place: Place, first: Body, now: float) -> Download | None:

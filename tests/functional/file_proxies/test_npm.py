@@ -202,6 +202,18 @@ def test_a_version_that_the_kept_packument_lacks_is_looked_for_once_more(
     assert client.get(f"{URL}/demo/-/demo-1.1.0.tgz").data == b"more"
 
 
+def test_a_version_is_found_as_soon_as_the_packument_lists_it(
+    packument, client, remote, clock, server
+):
+    packument()
+    remote.packages["demo"]["1.1.0"], remote.tag = b"more", '"two"'
+    clock.jump(20)
+    assert client.get(f"{URL}/demo/-/demo-1.1.0.tgz").status_code == 404
+    assert server.paths() == ["/demo"]
+    clock.jump(60)
+    assert client.get(f"{URL}/demo/-/demo-1.1.0.tgz").data == b"more"
+
+
 def test_what_is_not_there_is_asked_for_once(packument, server):
     for _ in range(3):
         assert packument("none", status=404).json["error"]
