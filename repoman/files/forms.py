@@ -9,7 +9,7 @@ from repoman.blobs.upload import BlobUpload
 from repoman.errors import Invalid
 from repoman.files.format import NewFile
 from repoman.files.service import FileRepository, check_write
-from repoman.http.attachments import OpenDocument, receive_document
+from repoman.http.attachments import DOCUMENT_MAX_BYTES, OpenDocument, receive_document
 from repoman.http.body import receive_body
 from repoman.http.conditions import precondition_of
 from repoman.http.current import current_environ, current_repository
@@ -111,10 +111,13 @@ def receive_file_form(field: str, *, may_be_alone: bool = False) -> FileUpload:
     return FileUpload(repository, form.fields, part.filename, part.media_type, bytes_, form)
 
 
-def receive_file_document(suffix: str = "") -> OpenDocument[BlobUpload]:
+def receive_file_document(
+    suffix: str = "", max_bytes: int = DOCUMENT_MAX_BYTES
+) -> OpenDocument[BlobUpload]:
     """Return the JSON document of the current request, once the files in it have arrived.
 
-    Those are the attachments whose names have the suffix; others stay as they are in the document.
+    Those are the attachments whose names have the suffix; others stay as they are in the document,
+    which may have ``max_bytes`` without the files.
 
     Raises:
         ReadOnly, Unsupported: the repository takes none; the body is not read.
@@ -127,4 +130,4 @@ def receive_file_document(suffix: str = "") -> OpenDocument[BlobUpload]:
     def open_file(name: str) -> BlobUpload | None:
         return repository.open_upload(None) if name.endswith(suffix) else None
 
-    return receive_document(current_environ(), open_file)
+    return receive_document(current_environ(), open_file, max_bytes)

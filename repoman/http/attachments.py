@@ -17,7 +17,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 from repoman.errors import Invalid, TooLarge
 from repoman.http.body import BodySink, Environ, receive_body
 
-DOCUMENT_MAX_BYTES = 16 << 20  # A longer document, without its files, is refused.
+DOCUMENT_MAX_BYTES = 16 << 20  # Of a document without its files; a longer one is refused.
 DEPTH_MAX = 100  # Objects and arrays inside each other.
 KEY_MAX_BYTES = 1000  # Of the keys on the way to a file.
 FILES_MAX = 10  # Files of a document: each is open until all have arrived.
@@ -96,8 +96,9 @@ class DocumentSink(Generic[Sink]):
     is JSON is found out at the end, when the rest of it is parsed.
     """
 
-    def __init__(self, open_file: OpenFile[Sink]) -> None:
+    def __init__(self, open_file: OpenFile[Sink], max_bytes: int = DOCUMENT_MAX_BYTES) -> None:
         self._open_file = open_file
+        self._max_bytes = max_bytes
         self._document: OpenDocument[Sink] = OpenDocument()
         self._kept = bytearray()  # The document without its files.
         self._path: list[str | None] = []  # The key in each open object; None: an array.
@@ -120,8 +121,8 @@ class DocumentSink(Generic[Sink]):
         piece, position = bytes(data), 0
         while position < len(piece):
             position = self._step(piece, position)
-        if len(self._kept) > DOCUMENT_MAX_BYTES:
-            raise TooLarge(f"The document has more than {DOCUMENT_MAX_BYTES} bytes.")
+        if len(self._kept) > self._max_bytes:
+            raise TooLarge(f"The document has more than {self._max_bytes} bytes.")
 
     def finish(self) -> OpenDocument[Sink]:
         """Return the whole document (Invalid: it is none)."""
@@ -252,11 +253,15 @@ def _refuse(text: str) -> NoReturn:
     raise ValueError(f"{text[:80]} is no number")
 
 
-def receive_document(environ: Environ, open_file: OpenFile[Sink]) -> OpenDocument[Sink]:
+def receive_document(
+    environ: Environ, open_file: OpenFile[Sink], max_bytes: int = DOCUMENT_MAX_BYTES
+) -> OpenDocument[Sink]:
     """Return the JSON document of a request, once all its files are in their sinks.
+
+    Without its files, it may have at most ``max_bytes``.
 
     Raises:
         Invalid: the body is no JSON object.
         RepomanError: it is too large, or a file cannot be stored.
     """
-    return receive_body(environ, lambda: DocumentSink(open_file)).finish()
+    return receive_body(environ, lambda: DocumentSink(open_file, max_bytes)).finish()

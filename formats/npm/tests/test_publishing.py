@@ -295,6 +295,23 @@ def test_a_change_that_names_no_versions_keeps_them(publisher, versions):
     assert found["dist-tags"] == {"latest": "1.0.0"}
 
 
+def test_what_may_be_published_may_be_changed(publisher, repoman):
+    repoman.repositories.update("js", {"npm": {"manifest_limit": 16 << 20}})
+    for version in ("1.0.0", "1.1.0"):
+        assert publisher.publish(version=version, readme="x" * (9 << 20)).status_code == 201
+    sent = publisher.document(query="?write=true")
+    sent["versions"]["1.0.0"]["deprecated"] = "use 1.1"
+    assert publisher.send("demo", sent).status_code == 201
+    found = publisher.document(query="?write=true")
+    assert found["versions"]["1.0.0"].pop("deprecated") == "use 1.1"
+    del found["versions"]["1.0.0"]
+    assert publisher.send(f"demo/-rev/{found['_rev']}", found).status_code == 201
+    assert list(publisher.document()["versions"]) == ["1.1.0"]
+    repoman.repositories.update("js", {"npm": {"package_limit": 1 << 10}})
+    found["readme"] = "x" * (9 << 20)
+    assert publisher.send("demo", found).status_code == 413
+
+
 def test_a_package_is_unpublished_and_may_come_again(publisher, repoman):
     publisher.publish()
     publisher.send("demo", {"_id": "demo", "users": {"admin": True}})

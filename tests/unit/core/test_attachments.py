@@ -41,8 +41,8 @@ class File:
         self.is_closed = True
 
 
-def read(body, sizes=(1 << 16,), open_file=File):
-    sink, position = DocumentSink(open_file), 0
+def read(body, sizes=(1 << 16,), open_file=File, **options):
+    sink, position = DocumentSink(open_file, **options), 0
     dice = random.Random(1)
     try:
         while position < len(body):
@@ -93,17 +93,17 @@ def test_what_is_no_such_document_is_refused(text):
             read(text.encode("latin-1"), sizes)
 
 
-def test_a_document_has_limits(monkeypatch):
+def test_a_document_has_limits():
     with pytest.raises(TooLarge):
         read(b"[" * (attachments.DEPTH_MAX + 1))
     files = {str(each): {"data": "YQ=="} for each in range(attachments.FILES_MAX + 1)}
     with pytest.raises(TooLarge):
         read(json.dumps({"_attachments": files}).encode())
-    monkeypatch.setattr(attachments, "DOCUMENT_MAX_BYTES", 1000)
-    with pytest.raises(TooLarge):
-        read(json.dumps({"a": "x" * 1001}).encode())
+    with pytest.raises(TooLarge, match="more than 1000 bytes"):
+        read(json.dumps({"a": "x" * 1001}).encode(), max_bytes=1000)
     data = base64.b64encode(b"x" * 5000).decode()
-    with read(json.dumps({"_attachments": {"a": {"data": data}}}).encode()) as found:
+    body = json.dumps({"_attachments": {"a": {"data": data}}}).encode()
+    with read(body, max_bytes=1000) as found:
         assert len(found.files["a"].data) == 5000
 
 

@@ -48,6 +48,7 @@ from repoman_npm.tarballs import check_tarball
 
 VERSION_BODY_MAX_BYTES = 1024
 TEXT_MAX_CHARS = 4096  # Of a deprecation.
+EXTRA_MAX_BYTES = 16 << 20  # Of a document, besides the package.json of all versions.
 TARBALL = ".tgz"
 OCTET_STREAM = "application/octet-stream"
 DELETING = frozenset({Action.DELETE})
@@ -107,10 +108,11 @@ def put(path: str) -> Any:
     name, rest = split_path(address)
     if not name or rest:
         raise NotFound("Packages are published at their names.")
-    with receive_file_document(TARBALL) as sent:
+    hosted = _hosted(name)
+    limits = hosted.config.section("npm", PublishingSection)
+    with receive_file_document(TARBALL, limits.package_limit + EXTRA_MAX_BYTES) as sent:
         if sent.value.get("name", name) != name:
             raise Invalid(f"name: the document is about another package than {name}.")
-        hosted = _hosted(name)
         if sent.files:
             _publish(hosted, name, sent.value, sent.files)
         else:
