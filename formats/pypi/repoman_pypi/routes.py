@@ -29,7 +29,7 @@ KEPT = ("requires_python", "summary")
 def add_routes(blueprint: Blueprint) -> None:
     """Add the routes of uploads."""
     for path in PATHS:
-        blueprint.post(path, endpoint=f"upload {path}")(upload)
+        blueprint.post(path, endpoint=f"upload {path}", strict_slashes=False)(upload)
 
 
 def upload() -> Response:

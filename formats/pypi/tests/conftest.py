@@ -61,7 +61,16 @@ class Publisher:
             **options,
         )
 
-    def publish(self, name="demo", version="1.0", data=None, filename="", headers=None, **fields):
+    def publish(
+        self,
+        name="demo",
+        version="1.0",
+        data=None,
+        filename="",
+        headers=None,
+        path="",
+        **fields,
+    ):
         """Return the answer to the upload of a wheel; fields are None to leave them out."""
         data = make_wheel(name, version) if data is None else data
         given = {
@@ -75,7 +84,7 @@ class Publisher:
         }
         given = {key: text for key, text in given.items() if text is not None}
         filename = filename or f"{name}-{version}-py3-none-any.whl"
-        return self.post(given, [("content", filename, data)], headers=headers)
+        return self.post(given, [("content", filename, data)], path, headers=headers)
 
 
 @pytest.fixture

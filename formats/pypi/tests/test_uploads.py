@@ -30,6 +30,12 @@ def test_a_wheel_is_listed_and_downloaded(publisher, client, page, wheel):
     assert file["core-metadata"] == {"sha256": hashlib.sha256(described.data).hexdigest()}
 
 
+@pytest.mark.parametrize("path", ["", "legacy/", "legacy", "simple/", "simple"])
+def test_uploads_are_taken_with_and_without_a_slash(publisher, page, path):
+    assert publisher.publish(path=path).status_code == 200
+    assert page()["versions"] == ["1.0"]
+
+
 def test_the_same_file_again_changes_nothing(publisher, page):
     assert publisher.publish().status_code == 200
     before = page()
