@@ -135,23 +135,27 @@ class Download:
     # For readers ------------------------------------------------------------------------------
 
     def wait_for_size(self, timeout: float) -> int:
-        """Return the size in bytes, as soon as the remote has said it.
+        """Return the size in bytes, as soon as the remote has said it, or has sent everything.
 
         Raises:
-            RepomanError: the fetch failed before, nothing came within ``timeout`` seconds, or too
+            RepomanError: the fetch failed before, nothing came for ``timeout`` seconds, or too
                 many wait for the remote already.
         """
         if self._size is not None and self._error is None:
             return self._size
         with self.request.waiting(), self._changed:
-            is_known = self._changed.wait_for(
-                lambda: self._error or self._size is not None or self._is_complete, timeout
-            )
+            written = -1
+            while self._written > written and not self._is_size_settled():
+                written = self._written
+                self._changed.wait_for(self._is_size_settled, timeout)
             if self._error is not None:
                 raise self._error
-            if not is_known or self._size is None:
+            if self._size is None:
                 raise UpstreamTimeout(f"Fetching {self.request.title} takes too long.")
             return self._size
+
+    def _is_size_settled(self) -> bool:
+        return self._error is not None or self._size is not None or self._is_complete
 
     def open(self) -> DownloadReader:
         """Return a reader at the start; to be closed."""

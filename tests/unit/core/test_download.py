@@ -4,6 +4,7 @@ import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 
 import pytest
 
@@ -148,6 +149,26 @@ def test_a_remote_that_does_not_say_the_size(make):
         gate.set()
         assert download.wait_for_size(5) == len(DATA)
         assert read(download) == DATA
+
+
+def test_a_size_is_waited_for_as_long_as_bytes_come(make, monkeypatch):
+    gates = [threading.Event() for _ in range(2)]
+    pieces = [DATA[:100], gates[0], DATA[100:200], gates[1], DATA[200:]]
+    download = make(Remote(Body(pieces, length=None)))
+    wait, shut = download._changed.wait_for, iter(gates)
+
+    def wait_for(is_over, _timeout):
+        """Wait until something has come, as if that took all the time."""
+        before = download._written
+        for gate in islice(shut, 1 if before else 0):
+            gate.set()
+        assert wait(lambda: is_over() or download._written > before, WAIT_S)
+        return is_over()
+
+    monkeypatch.setattr(download._changed, "wait_for", wait_for)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(download.run)
+        assert download.wait_for_size(5) == len(DATA)
 
 
 def test_a_body_of_unknown_size_goes_on_where_it_broke_off(make):
