@@ -17,6 +17,7 @@ from repoman.blobs.manager import BlobStoreManager
 from repoman.blobs.reader import CACHED_MAX_BYTES
 from repoman.blobs.store import CANONICAL, BlobStore, StoredBlob
 from repoman.content_blobs import ContentBlobs
+from repoman.content_promises import Promises
 from repoman.content_records import (
     AssetValues,
     Present,
@@ -26,7 +27,6 @@ from repoman.content_records import (
     find_asset,
     find_assets,
     find_present,
-    find_promised,
     find_referenced,
     find_referenced_size,
     insert_package,
@@ -42,7 +42,6 @@ from repoman.content_records import (
     save_asset,
     save_component,
     save_package,
-    save_promised,
     trash_assets,
 )
 from repoman.content_rules import DEFAULT_RULES, ContentRules
@@ -62,7 +61,6 @@ from repoman.search import Filter, FoundComponent, Searched, find_components
 
 Attributes = Mapping[str, Any]
 
-PROMISE_INTERVAL_S = 3600.0  # A promise is written at most once in this time for one asset.
 BATCH_ASSETS = 100  # Assets that one transaction removes; of each, some ten rows go or change.
 
 
@@ -165,7 +163,7 @@ class ContentStore:
         self._reader = self._blobs.reader
         self.histories = Histories(repository_id)
         self._found: ReadCache[Asset | None] = ReadCache(database, repository_id)
-        self._promised: ReadCache[list[float | None]] = ReadCache(database, repository_id)
+        self._promises = Promises(database, repository_id)
         self.graph = ContentGraph(repository_id)
 
     def transaction(self, *stored: StoredBlob) -> AbstractContextManager[None]:
@@ -261,18 +259,13 @@ class ContentStore:
     def promise(self, path: str) -> bool:
         """Note that a client relies on the asset at a path; return whether it is there.
 
-        What nothing needs is not collected for a while after that. It is written at most once in
-        ``PROMISE_INTERVAL_S`` for one asset.
+        What nothing needs is not collected for a while after that. It is seldom written, and what
+        something refers to needs none while the database takes no writes.
+
+        Raises:
+            Unavailable, StorageFull: it cannot be written, and nothing refers to the asset.
         """
-        # A list, since no topic moves when a promise is written.
-        known = self._promised.get(path, lambda: [find_promised(self._repository, path)])
-        promised_at, now = known[0], time.time()
-        if promised_at is None or 0 <= now - promised_at < PROMISE_INTERVAL_S:
-            return promised_at is not None
-        with self._database.transaction(touches=()):
-            is_there = save_promised(self._repository, path, now)
-        known[0] = now if is_there else None
-        return is_there
+        return self._promises.make(path)
 
     def pull_of(self, *paths: str, referrers: str = "", wholes: str = "") -> Pull:
         """Return what a client has that gets the assets at these paths."""

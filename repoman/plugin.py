@@ -49,7 +49,8 @@ from repoman.collection import (
     list_unneeded,
 )
 from repoman.collection_records import CollectionState, find_state
-from repoman.content import PROMISE_INTERVAL_S, Asset, ContentStore, NewAsset, Reference
+from repoman.content import Asset, ContentStore, NewAsset, Reference
+from repoman.content_promises import PROMISE_INTERVAL_S
 from repoman.content_records import trash_path, trashed_kind
 from repoman.content_rules import (
     ContentRules,

@@ -51,7 +51,7 @@ CORE = (
         "trust_records",
         "collection_records",
     },
-    {"content_blobs", "quotas"},
+    {"content_blobs", "content_promises", "quotas"},
     {"search", "content_records", "content_rules", "graph_records", "quota_records"},
     {"events"},
     {"blobs", "db"},

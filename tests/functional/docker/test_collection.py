@@ -1,14 +1,17 @@
 """The collection: what goes, what stays and why, after histories of clients."""
 
+import sqlite3
 import time
+from contextlib import closing
 from importlib import import_module
 
 import pytest
 
 from repoman.collection import CollectionOptions, collect, list_unneeded
 from repoman.collection_records import find_state
-from repoman.content import PROMISE_INTERVAL_S
+from repoman.content_promises import PROMISE_INTERVAL_S
 from repoman.db.models import AssetRecord, database_proxy
+from repoman.errors import StorageFull
 from repoman.events.event import Coordinate
 from repoman.events.origin import acting_by
 from repoman.graph_records import freed_bytes
@@ -178,6 +181,40 @@ def test_a_promise_is_written_once_an_hour(hosted):
         first = promised()
         assert first is not None
     assert promised() == first
+
+
+def make_old(hosted):
+    """Let all assets have been stored long ago."""
+    AssetRecord.update(updated_at=time.time() - 2 * HOUR).where(
+        AssetRecord.repository == hosted.collector.repository_id
+    ).execute()
+
+
+@pytest.fixture(params=["another program has locked the database", "its disk is full"])
+def refuse_writes(request, in_process, monkeypatch):
+    """Let no statement write from now on."""
+
+    def fill(*_):
+        raise StorageFull("The disk of the database is full.")
+
+    with closing(sqlite3.connect(in_process.data / "repoman.db", isolation_level=None)) as other:
+        if "locked" in request.param:
+            monkeypatch.setattr(in_process.repoman.database, "_busy_timeout", 1.0)
+            yield lambda: other.execute("BEGIN IMMEDIATE")
+        else:
+            yield lambda: monkeypatch.setattr("repoman.content_promises.save_promised", fill)
+
+
+def test_a_promise_that_cannot_be_written_is_given_for_what_is_in_use(hosted, refuse_writes):
+    image, loose = make_image(), b"a blob of no image"
+    hosted.registry.push("app", "1", image)
+    hosted.registry.push_blob("app", loose)
+    make_old(hosted)
+    refuse_writes()
+    head = hosted.registry.send
+    assert head("HEAD", f"app/manifests/{image.digest}").status == 200
+    assert head("HEAD", f"app/blobs/{digest_of(image.config)}").status == 200
+    assert head("HEAD", f"app/blobs/{digest_of(loose)}").status in (503, 507)
 
 
 def test_untagged_images_stay_until_a_rule_says_otherwise(hosted):

@@ -369,7 +369,7 @@ def busy_site(tmp_path):
 
 
 def test_clients_and_an_upkeep_that_never_ends(busy_site, monkeypatch):
-    for module in ("repoman.content", "repoman_docker.hosted.reachability"):
+    for module in ("repoman.content_promises", "repoman_docker.hosted.reachability"):
         monkeypatch.setattr(f"{module}.PROMISE_INTERVAL_S", 0.0)
     for owner, step in ((HostedCollector, "carry_out"), (compaction.Compactor, "free")):
         monkeypatch.setattr(owner, step, after_a_while(getattr(owner, step)))

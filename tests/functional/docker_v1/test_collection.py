@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from repoman.collection import CollectionOptions, collect, list_unneeded
-from repoman.content import PROMISE_INTERVAL_S
+from repoman.content_promises import PROMISE_INTERVAL_S
 from repoman.graph_records import ContentGraph
 from repoman_docker.browsing.collecting import explain_keeping
 from tests.functional.docker.test_browsing import see
