@@ -10,6 +10,7 @@ from repoman.plugin import (
     ContentStore,
     NotFound,
     StoredBlob,
+    Unavailable,
     Upload,
     UploadSessions,
     UploadSink,
@@ -27,8 +28,9 @@ IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
 class HostedBlobs:
     """Reads, deletes and mounts blobs; a blob is visible only in the images that have it."""
 
-    def __init__(self, content: ContentStore, policy: DeploymentPolicy) -> None:
+    def __init__(self, content: ContentStore, blobs: BlobTarget, policy: DeploymentPolicy) -> None:
         self._content = content
+        self._blobs = blobs
         self._policy = policy
 
     def get(self, name: str, digest: Digest) -> Content:
@@ -87,7 +89,11 @@ class HostedBlobs:
     def link(self, name: str, digest: Digest, blob: StoredBlob) -> None:
         """See :class:`repoman_docker.service.BlobService`."""
         self._policy.check_write()
-        self._content.save_asset(new_blob(name, digest, blob))
+        with self._content.transaction(blob):
+            found = self._blobs.stat(blob.digest)
+            if found is None or found.size != blob.size:
+                raise Unavailable(f"The blob store of this repository does not have {digest}.")
+            self._content.save_asset(new_blob(name, digest, blob))
 
     def obtain(self, name: str, digest: Digest) -> bool:
         """See :class:`repoman_docker.service.BlobService`."""

@@ -557,6 +557,32 @@ def test_layers_of_a_remote_are_mounted_once_they_are_kept(hosted, writable, ups
     assert hosted.get(f"own/app/blobs/{digest_of(image.layers[0])}").body == image.layers[0]
 
 
+@pytest.fixture
+def cached_elsewhere(make_proxy, upstream):
+    """A proxy whose cache is in a blob store of its own."""
+    stores = make_proxy.repoman.stores
+    if "cache" not in make_proxy.repoman.blob_stores.names():
+        stores.create("cache", "cache")
+    return make_proxy(upstream.url, storage__blob_store="cache")
+
+
+def test_what_another_blob_store_has_is_copied_and_not_linked(
+    make_proxy, hosted, cached_elsewhere, upstream
+):
+    image = make_image()
+    upstream.put(NAME, "1", image)
+    group = make_proxy.group(hosted, cached_elsewhere, group__writable_member=name_of(hosted))
+    manifest = group.pull(NAME, "1")
+    mount = f"own/app/blobs/uploads/?mount={digest_of(image.layers[0])}&from={NAME}"
+    assert group.send("POST", mount).status == 202
+    assert group.put_manifest(NAME, "mine", manifest).status == 201
+    assert make_proxy.repoman.moves.find(name_of(hosted)) is None
+    store = make_proxy.repoman.blob_stores.get("default")
+    for blob in image.blobs:
+        assert store.stat(digest_of(blob).removeprefix("sha256:")) is not None
+    assert group.send("POST", mount).status == 201
+
+
 def test_who_may_not_read_gets_no_blobs_linked(make_proxy, writable, upstream):
     image = make_image()
     upstream.put(NAME, "1", image)
