@@ -27,6 +27,7 @@ FOUND_MAX = 1000  # A search finds at most this many components.
 EXAMINED_MAX = 10_000  # A search examines at most this many components.
 EXAMINED_MAX_FILTERED = 100_000  # The same for users who may not see all of them.
 EXAMINED_MAX_NAMES = 20_000  # The names that are searched if a text is too short for the index.
+MERGE_PAGES = 64  # A step of a merge writes about as many pages of an index.
 
 _IMPOSSIBLE = re.compile("[\0\ud800-\udfff]")  # no text in the database has these
 _COLUMNS = "component.name, component.description"
@@ -54,6 +55,8 @@ _BY_INDEX = (
 
 _CANDIDATES = "SELECT rowid FROM {0} WHERE {0} MATCH ? AND rowid BETWEEN ? AND ? LIMIT ?"
 _INDEXES = ("component_index", "version_index")
+_MERGE = "INSERT INTO {0} ({0}, rank) VALUES ('merge', ?)"
+_CHANGES = "SELECT total_changes()"
 
 Filter = Callable[[str], bool]
 _Row = tuple[str, str]  # name and description
@@ -113,6 +116,21 @@ class TrigramIndex:
             if len(rows) == EXAMINED_MAX or len(found) > limit:
                 return None
         return found
+
+
+def merge_indexes(*, is_first: bool) -> bool:
+    """Write some pages of the indexes anew, without what was removed; return whether any are left.
+
+    Within a transaction. The first step says what there is to merge: all of it.
+    """
+    is_left = False
+    for index in _INDEXES:
+        [(before,)] = database_proxy.execute_sql(_CHANGES).fetchall()
+        pages = -MERGE_PAGES if is_first else MERGE_PAGES
+        database_proxy.execute_sql(_MERGE.format(index), [pages])
+        [(after,)] = database_proxy.execute_sql(_CHANGES).fetchall()
+        is_left |= after - before > 1  # so says FTS5; one is the statement itself
+    return is_left
 
 
 def find_components(

@@ -10,12 +10,15 @@ from collections.abc import Callable
 from repoman.blobs.manager import BlobStoreManager
 from repoman.db.database import Database
 from repoman.repositories import repository_records as records
+from repoman.search import merge_indexes
 from repoman.threads import Progress
 
 ROWS_MAX = 300  # Rows that one transaction removes at most; triggers change others with them.
 STEP_ROWS = 20  # Rows that one statement removes.
 TRANSACTION_S = 0.02  # A transaction that has taken so long removes nothing more.
 PAUSE_S = 0.02  # The pause after each transaction, in which others can write.
+MERGE_SHARE = 0.1  # The part of all components after whose removal search indexes are merged,
+MERGE_MIN = 10_000  # if it is as many.
 UPLOADS_BATCH = 100  # Upload sessions that are removed together.
 
 
@@ -65,9 +68,28 @@ class Purge:
 
     def _remove_content(self, repository_id: int, name: str, context: Progress) -> None:
         total, done = records.count_content(repository_id), 0
+        indexed = records.count_components(repository_id)
         while count := self._remove_rows(repository_id):
             done += count
             context.progress(done, total, name)
+            context.pause(PAUSE_S)
+            left = records.count_components(repository_id)
+            if indexed - left >= max(MERGE_MIN, MERGE_SHARE * records.count_components()):
+                indexed = left
+                self._merge_indexes(context)
+
+    def _merge_indexes(self, context: Progress) -> None:
+        """Have the indexes for search forget what was removed.
+
+        They note it beside what there was, and left to themselves drop both in a merge that ends
+        once it has written some pages. Where hardly anything is left to be written, that is all of
+        a large repository at once, while nobody else can write.
+        """
+        is_first = is_left = True
+        while is_left:
+            with self._database.transaction(touches=(), is_durable=False):
+                is_left = merge_indexes(is_first=is_first)
+            is_first = False
             context.pause(PAUSE_S)
 
     def _remove_rows(self, repository_id: int) -> int:

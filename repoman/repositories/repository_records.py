@@ -158,6 +158,14 @@ def count_content(repository_id: int) -> int:
     )
 
 
+def count_components(repository_id: int | None = None) -> int:
+    """Return how many components a repository has, or all; that is kept, not counted."""
+    kept = RepositoryUsageRecord.select(fn.sum(RepositoryUsageRecord.components))
+    if repository_id is not None:
+        kept = kept.where(RepositoryUsageRecord.repository == repository_id)
+    return int(kept.scalar() or 0)
+
+
 def own_size(repository_id: int) -> int:
     """Return how many bytes only this repository needs; that is kept, not summed up."""
     kept = RepositoryUsageRecord.select(RepositoryUsageRecord.own_size)

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import threading
-from itertools import islice
+from itertools import islice, pairwise
 
 import pytest
 
@@ -17,6 +17,7 @@ from repoman.db.models import (
     ComponentRecord,
     ReferenceRecord,
     RepositoryRecord,
+    database_proxy,
 )
 from repoman.errors import Conflict
 from repoman.repositories import purge, repository_records
@@ -108,6 +109,37 @@ def test_a_deleted_repository_is_found_nowhere(make_repository, deleted):
     assert find_row("deleted") is None
     assert find_row(f"deleted {deleted._repository}") is None
     assert make_repository("deleted") != deleted._repository
+
+
+def test_indexes_for_search_are_merged_before_much_of_them_is_removed(
+    database, make_content, purging, monkeypatch
+):
+    monkeypatch.setattr(purge, "MERGE_MIN", 200)
+    content = make_content("deleted")
+    fill(database, content._repository, 2_000)
+    with database.transaction():
+        bury_row(content._repository)
+    lefts, sizes, merge = [2_000], [index_bytes()], purge.merge_indexes
+
+    def merge_and_look(*, is_first):
+        if is_first:
+            lefts.append(ComponentRecord.select().count())
+        is_left = merge(is_first=is_first)
+        if not is_left:
+            sizes.append(index_bytes())
+        return is_left
+
+    monkeypatch.setattr(purge, "merge_indexes", merge_and_look)
+    purging.run(Unwatched())
+    assert max(before - left for before, left in pairwise([*lefts, 0])) <= 200 + purge.ROWS_MAX
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] < sizes[0] * 0.3, "they have what is left, and nothing of what was removed"
+
+
+def index_bytes():
+    """The size of what the index knows of components; also of what is removed, but not merged."""
+    query = "SELECT sum(length(block)) FROM component_index_data"
+    return database_proxy.execute_sql(query).fetchone()[0]
 
 
 def test_nothing_is_stored_in_a_deleted_repository(database, deleted, blobs, blob):
