@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
 
-from repoman.plugin import Asset, LruCache, NewAsset, StoredBlob, store_bytes
+from repoman.plugin import Asset, LruCache, NewAsset, NotFound, StoredBlob, Unavailable, store_bytes
 from repoman_docker.layout import manifest_path, new_manifest, new_tag, size_indexes, tag_path
+from repoman_docker.protocol.errors import RegistryError
+from repoman_docker.protocol.manifest import read_manifest
 from repoman_docker.protocol.reference import Digest, Tag
 from repoman_docker.protocol.texts import searchable_labels
 from repoman_docker.proxy.site import ProxySite
 from repoman_docker.remote import RemoteManifest, RemoteTag
+from repoman_docker.v1.reading import read_asset
 
 HOUR_S = 3600
 # The attribute of a tag's asset with the digest to which the remote moved it, and since when.
@@ -118,10 +121,10 @@ class TagStore:
 
     def point(self, image: str, tag: Tag, manifest: Asset) -> Asset:
         """Set a tag to a stored manifest, and return the asset of the tag."""
-        digest = Digest.parse(manifest.attributes["digest"])
+        digest, media_type = Digest.parse(manifest.attributes["digest"]), manifest.media_type
         blob = StoredBlob(manifest.digest, manifest.size)
-        size = manifest.transfer_size
-        return self._rewrite(new_tag(image, tag, digest, manifest.media_type, blob, size, {}))
+        size, labels = manifest.transfer_size, self._labels_of(manifest)
+        return self._rewrite(new_tag(image, tag, digest, media_type, blob, size, labels))
 
     def touch(self, asset: Asset) -> Asset:
         """Note that a tag has not moved, and return its asset."""
@@ -147,6 +150,14 @@ class TagStore:
     def delete(self, asset: Asset) -> None:
         """Remove a tag; the manifest stays by its digest."""
         self._site.cache.keep(asset.path, lambda: self._content.delete_assets([asset.path]))
+
+    def _labels_of(self, manifest: Asset) -> Mapping[str, str]:
+        """Return the labels of a stored manifest; none if its bytes are lost."""
+        try:
+            body = read_asset(self._content, manifest)
+            return searchable_labels(read_manifest(body, manifest.media_type).annotations)
+        except (NotFound, Unavailable, RegistryError):
+            return {}
 
     def _is_newer(self, image: str, tag: Tag, at: float) -> bool:
         """Return whether the remote was asked about a stored tag after it was seen at a time."""

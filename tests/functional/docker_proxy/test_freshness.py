@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from repoman.testing import HttpClient
 from repoman_docker.protocol.manifest import parse_manifest
 from tests.fakes.registry import Fault
 from tests.functional.docker.driver import Failures
@@ -64,6 +65,30 @@ def test_a_tag_that_moved_is_fetched_by_digest(proxy, upstream, old, clock):
         f"GET /v2/{NAME}/manifests/{new.digest}",
     ]
     assert proxy.get(f"{NAME}/manifests/{old.digest}").body == old.manifest
+
+
+def labelled(make_proxy, proxy, label):
+    """The tags of a proxy that are found by a label."""
+    query = {"repository": name_of(proxy), "docker.labels": label}
+    answer = HttpClient(make_proxy.repoman).get("/service/rest/v1/search", query_string=query)
+    return [each["version"] for each in answer.json["items"]]
+
+
+def test_a_tag_that_moved_is_found_by_its_labels(make_proxy, proxy, upstream, clock):
+    for vendor in ("acme", "other"):
+        upstream.put(NAME, "1", make_image(annotations={"vendor": vendor}))
+        clock.jump(2 * DAY)
+        proxy.pull(NAME, "1")
+        assert labelled(make_proxy, proxy, f"vendor={vendor}") == ["1"]
+    assert labelled(make_proxy, proxy, "vendor=acme") == []
+
+
+def test_a_tag_of_a_known_manifest_is_found_by_its_labels(make_proxy, proxy, upstream):
+    image = make_image(annotations={"vendor": "acme"})
+    upstream.put(NAME, "1", image)
+    assert proxy.get(f"{NAME}/manifests/{image.digest}").status == 200
+    proxy.pull(NAME, "1")
+    assert labelled(make_proxy, proxy, "vendor=acme") == ["1"]
 
 
 def test_a_digest_is_believed_for_ever(proxy, upstream, old, clock):
