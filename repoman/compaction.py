@@ -15,6 +15,7 @@ from repoman import blob_records as records
 from repoman.blobs.manager import BlobStoreManager
 from repoman.clocks import SLACK_S, ConfirmedClock
 from repoman.db.database import Database
+from repoman.errors import Attempts
 from repoman.identity import check_belongs
 from repoman.threads import Progress
 
@@ -76,28 +77,37 @@ class Compactor:
         Of all stores, or of some.
 
         Raises:
-            RepomanError: the database or a blob store cannot be used; the next call continues.
+            RepomanError: the database or a blob store cannot be used. The other stores were
+                compacted; the next call continues.
         """
-        progress = progress or Unwatched()
-        count = self.finish(progress)
+        progress, attempts, count = progress or Unwatched(), Attempts(), 0
+        with attempts.attempt():
+            count = self.finish(progress)
         for name in self._stores.names() if names is None else names:
-            self._correct_times(name)
-            before = self._clock() - GRACE_S
-            while digests := records.list_released(name, before, BATCH):
-                count += len(self.free(name, digests, progress))
-                progress.progress(count, message=name)
-                progress.pause(PAUSE_S)
+            with attempts.attempt():
+                self._correct_times(name)
+                before = self._clock() - GRACE_S
+                while digests := records.list_released(name, before, BATCH):
+                    count += len(self.free(name, digests, progress))
+                    progress.progress(count, message=name)
+                    progress.pause(PAUSE_S)
+        attempts.check()
         return count
 
     def finish(self, progress: Progress | None = None) -> int:
-        """Free the condemned blobs that a crash has left; return how many (RepomanError).
+        """Free the condemned blobs that a crash has left; return how many.
 
         Until then they cannot be pushed.
+
+        Raises:
+            RepomanError: those of a blob store are left, but not those of the others.
         """
-        count = 0
+        attempts, count = Attempts(), 0
         for name in self._stores.names():
-            while digests := records.list_condemned(name, BATCH):
-                count += len(self._remove(name, digests, progress or Unwatched()))
+            with attempts.attempt():
+                while digests := records.list_condemned(name, BATCH):
+                    count += len(self._remove(name, digests, progress or Unwatched()))
+        attempts.check()
         self._stores.may_be_removing = False
         return count
 
@@ -105,26 +115,36 @@ class Compactor:
         """Free blobs without a row in the next parts of all stores; return how many.
 
         Nothing is done on the first day.
+
+        Raises:
+            RepomanError: a blob store cannot be used; the others were swept.
         """
-        count = 0
+        attempts, count = Attempts(), 0
         if time.monotonic() - self._started_at >= SWEEP_DELAY_S:
             for done, prefix in enumerate(islice(self._prefixes, SWEPT_PREFIXES)):
                 progress.progress(done, SWEPT_PREFIXES)
-                count += self.sweep(prefix, progress)
+                with attempts.attempt():
+                    count += self.sweep(prefix, progress)
                 progress.pause(PAUSE_S)
+        attempts.check()
         return count
 
     def sweep(self, prefix: str, progress: Progress | None = None) -> int:
         """Free the blobs without a row whose digests begin so; return how many.
 
         A process that was killed between a commit and the row leaves such a blob.
+
+        Raises:
+            RepomanError: a blob store cannot be used; the others were swept.
         """
-        count = 0
+        attempts, count = Attempts(), 0
         for name in self._stores.names():
-            digests = self._stores.get(name).list_digests(prefix)
-            while batch := list(islice(digests, BATCH)):
-                if strange := set(batch) - records.list_known(name, batch):
-                    count += len(self.free(name, strange, progress))
+            with attempts.attempt():
+                digests = self._stores.get(name).list_digests(prefix)
+                while batch := list(islice(digests, BATCH)):
+                    if strange := set(batch) - records.list_known(name, batch):
+                        count += len(self.free(name, strange, progress))
+        attempts.check()
         return count
 
     def free(
@@ -138,14 +158,15 @@ class Compactor:
             RepomanError: the database or the blob store cannot be used.
         """
         check_belongs(self._stores.get(name), name)
-        self._stores.may_be_removing = True
+        may_be_removing, self._stores.may_be_removing = self._stores.may_be_removing, True
         with self._database.transaction():
             named = records.list_named(name, digests)
             records.note_release(name, named, None)
             condemned = set(digests) - named
             records.condemn(name, condemned)
         removed = self._remove(name, condemned, progress or Unwatched())
-        self._stores.may_be_removing = False
+        # It stays while those of a store are left that could not be used.
+        self._stores.may_be_removing = may_be_removing
         return removed
 
     def _remove(self, name: str, condemned: Collection[str], progress: Progress) -> set[str]:

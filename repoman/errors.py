@@ -32,7 +32,8 @@
 ``repoman.http.errors`` maps each class to an HTTP status; each format renders its own body.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 
 class RepomanError(Exception):
@@ -205,3 +206,32 @@ class UpstreamRateLimited(UpstreamError):
         super().__init__(message)
         self.retry_after = retry_after
         self.headers: Mapping[str, str] = headers or {}
+
+
+class Attempts:
+    """Several attempts, each of which is made even if others fail.
+
+    ::
+
+        attempts = Attempts()
+        for name in names:
+            with attempts.attempt():
+                compact(name)
+        attempts.check()
+    """
+
+    def __init__(self) -> None:
+        self._error: RepomanError | None = None
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Return a context whose expected failure is kept, unless an earlier one is."""
+        try:
+            yield
+        except RepomanError as error:
+            self._error = self._error or error
+
+    def check(self) -> None:
+        """Raise the first failure (RepomanError), if there was any."""
+        if self._error is not None:
+            raise self._error

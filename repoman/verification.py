@@ -21,7 +21,7 @@ from repoman.blobs.manager import BlobStoreManager
 from repoman.blobs.store import CANONICAL, BlobStat, BlobStore
 from repoman.damage_records import Damage, Verification
 from repoman.db.database import Database
-from repoman.errors import NotFound, RepomanError
+from repoman.errors import Attempts, NotFound, RepomanError
 from repoman.identity import check_belongs
 from repoman.printable import pluralize
 from repoman.rate_limit import RateLimit
@@ -157,17 +157,21 @@ class Verifier:
 
         Raises:
             Invalid: there is no such store.
-            RepomanError: the database or a blob store cannot be used; the next call continues.
+            RepomanError: the database or a blob store cannot be used. The other stores were read;
+                the next call continues.
         """
+        attempts = Attempts()
         count, limit = 0, RateLimit(rate or 1 << 62, progress.pause, self._ticks)
         names = list(names)
         for name in names:
-            state = self._begin(name, continues=continues)
-            for found in self._follow(name, state, limit):
-                count += 1
-                if found.problem:
-                    _tell(name, found, tell)
-                progress.progress(count, message=name)
+            with attempts.attempt():
+                state = self._begin(name, continues=continues)
+                for found in self._follow(name, state, limit):
+                    count += 1
+                    if found.problem:
+                        _tell(name, found, tell)
+                    progress.progress(count, message=name)
+        attempts.check()
         damages = self.count_damages()
         return Outcome(count, sum(damages.get(name, 0) for name in names))
 

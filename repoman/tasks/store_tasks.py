@@ -9,7 +9,7 @@ from pydantic import Field
 
 from repoman.blobs.manager import BlobStoreManager
 from repoman.compaction import Compactor
-from repoman.errors import Unavailable
+from repoman.errors import Attempts, Unavailable
 from repoman.printable import pluralize
 from repoman.sections import Section
 from repoman.stores.orphans import OrphanCount, Orphans
@@ -73,7 +73,11 @@ def compaction_task(
 
     def run(context: TaskContext) -> str:
         names = context.settings(StoreSettings).names(manager)
-        blobs, removed = compactor.compact(context, names), stores.finish_deletions()
+        attempts, blobs = Attempts(), 0
+        with attempts.attempt():
+            blobs = compactor.compact(context, names)
+        removed = stores.finish_deletions()
+        attempts.check()
         told = []
         if blobs:
             told.append(pluralize(blobs, "unreferenced blob"))

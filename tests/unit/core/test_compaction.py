@@ -5,10 +5,12 @@ import sys
 import time
 from contextlib import nullcontext
 from threading import Thread
+from unittest.mock import Mock
 
 import pytest
 
 from repoman import content_blobs
+from repoman.blob_records import save_identity
 from repoman.blobs.manager import BlobStoreManager, make_file_store
 from repoman.blobs.store import StoredBlob
 from repoman.blobs.upload import BlobUpload, store_bytes
@@ -24,7 +26,7 @@ from repoman.repositories.repository_records import delete_row
 from repoman.testing import Clock
 from tests.architecture import ROOT
 from tests.clock import LONG_S, wait_until
-from tests.disk import room_for
+from tests.disk import IDENTITY, make_created_store, room_for
 
 KILLER = "tests.unit.core.compaction_killer"
 LATER = GRACE_S + 10
@@ -371,6 +373,83 @@ def test_compaction_goes_on_when_the_directory_was_away(
     assert (compactor.compact(), on_disk()) == (1, 0)
 
 
+@pytest.fixture
+def two_stores(database, tmp_path):
+    """Two stores, of which the first one can be away."""
+    settings = {
+        name: BlobStoreSettings.model_validate({"type": "file", "path": path})
+        for name, path in (("archive", "archive"), ("default", "blobs"))
+    }
+    with database.transaction():
+        save_identity("archive", IDENTITY)
+    return BlobStoreManager(settings, {"file": make_created_store}, tmp_path)
+
+
+@pytest.fixture
+def drop(database, make_repository, two_stores):
+    """Store bytes in a store, and delete the asset that names them."""
+
+    def drop(name, data):
+        store = two_stores.get(name)
+        content = ContentStore(database, make_repository(f"of-{name}"), name, store)
+        blob = store_bytes(store, data)
+        content.save_asset(NewAsset("a", "file", blob, "text/plain"))
+        content.delete_assets(["a"])
+
+    return drop
+
+
+def test_a_store_that_is_away_keeps_no_other_from_compaction(
+    database, two_stores, drop, clock, tmp_path, on_disk
+):
+    compactor = Compactor(database, two_stores, clock)
+    drop("archive", b"one")
+    drop("default", b"two")
+    clock.jump(LATER)
+    (tmp_path / "archive").rename(tmp_path / "away")
+    with pytest.raises(Unavailable, match="archive"):
+        compactor.compact()
+    assert on_disk() == 0
+    (tmp_path / "away").rename(tmp_path / "archive")
+    assert compactor.compact() == 1
+
+
+def test_what_is_left_of_a_store_that_is_away_stays_condemned(
+    database, two_stores, drop, clock, tmp_path, on_disk, monkeypatch
+):
+    compactor = Compactor(database, two_stores, clock)
+    compactor.finish()
+    drop("archive", b"one")
+    clock.jump(LATER)
+    with monkeypatch.context() as patch:
+        patch.setattr(two_stores.get("archive"), "detach", Mock(side_effect=Unavailable("Away.")))
+        with pytest.raises(Unavailable):
+            compactor.compact()
+    drop("default", b"two")
+    clock.jump(LATER)
+    (tmp_path / "archive").rename(tmp_path / "away")
+    with pytest.raises(Unavailable):
+        compactor.compact()
+    assert (on_disk(), two_stores.may_be_removing) == (0, True)
+    (tmp_path / "away").rename(tmp_path / "archive")
+    assert (compactor.compact(), two_stores.may_be_removing) == (1, False)
+
+
+def test_a_store_that_is_away_keeps_no_other_from_being_swept(
+    database, two_stores, clock, tmp_path, on_disk, monkeypatch
+):
+    monkeypatch.setattr("repoman.compaction.SWEEP_DELAY_S", 0.0)
+    compactor = Compactor(database, two_stores, clock)
+    for name in two_stores.names():
+        store_bytes(two_stores.get(name), b"without a row")
+    clock.jump(LATER)
+    (tmp_path / "archive").rename(tmp_path / "away")
+    for _ in range(PREFIXES // SWEPT_PREFIXES):
+        with pytest.raises(Unavailable):
+            compactor.sweep_next(Unwatched())
+    assert on_disk() == 0
+
+
 def test_a_start_leaves_a_day_to_notice_that_the_database_is_too_old(
     database, stores, blobs, clock, on_disk, monkeypatch
 ):
@@ -401,6 +480,17 @@ def test_the_tasks_compact_and_sweep(repoman):
         assert runner.execute(run) == "ok"
         assert repoman.tasks.get_run(run.id).result == result
         assert repoman.tasks.get_run(run.id).freed_bytes == (len(b"one") if result else 0)
+
+
+def test_deleted_stores_go_where_another_one_cannot_be_compacted(repoman, monkeypatch):
+    monkeypatch.setattr(repoman.compactor, "compact", Mock(side_effect=Unavailable("Away.")))
+    finish = Mock(return_value=1)
+    monkeypatch.setattr(repoman.stores, "finish_deletions", finish)
+    [task] = [each for each in repoman.tasks.all() if each.type == "blobstore.compact"]
+    run = repoman.tasks.run(task)
+    assert repoman.make_runner().execute(run) == "failed"
+    assert "Away." in repoman.tasks.get_run(run.id).result
+    finish.assert_called_once()
 
 
 # --- A wrong clock -------------------------------------------------------------------------------

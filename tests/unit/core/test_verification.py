@@ -197,6 +197,23 @@ def test_the_disk_that_is_not_mounted_is_no_damage(verifier, save, tmp_path):
     assert run(verifier)[0].bad == 0
 
 
+def test_a_store_that_is_away_keeps_no_other_from_being_read(
+    database, stores, verifier, save, make_repository, tmp_path
+):
+    settings = BlobStoreSettings.model_validate({"type": "file", "path": "archive"})
+    archive = stores._stores["archive"] = make_created_store(settings, tmp_path)
+    with database.transaction():
+        save_identity("archive", IDENTITY)
+    kept = NewAsset("/kept", "file", store_bytes(archive, b"kept"), "text/plain")
+    ContentStore(database, make_repository("old"), "archive", archive).save_asset(kept)
+    _, file = save("/one", b"one")
+    damage(file)
+    (tmp_path / "archive").rename(tmp_path / "away")
+    with pytest.raises(Unavailable, match="archive"):
+        verifier.run(["archive", "default"], print, Unwatched())
+    assert len(verifier.damages("default")) == 1
+
+
 class Stopping(Unwatched):
     """Ends the work after some blobs."""
 
