@@ -14,8 +14,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from repoman.clocks import Retention
-from repoman.db.database import Database
-from repoman.errors import RepomanError
+from repoman.db.database import BRIEF_WAIT_S, Database
+from repoman.errors import RepomanError, Unavailable
 from repoman.events import pull_records as records
 from repoman.events.pull_records import PullRow
 
@@ -89,6 +89,7 @@ class PullLog:
         self.note: Callable[[tuple[Pull, bool]], None] = self._queue.append
         self.counted = 0
         self._lock = threading.Lock()
+        self._writing = threading.Lock()  # from what is taken of the due pulls to its commit
         self._waiting: dict[Pull, _Sum] = {}
         self._due: deque[tuple[Pull, _Sum]] = deque()  # taken from those that wait
         self._written: dict[Pull, float] = {}  # when
@@ -104,23 +105,37 @@ class PullLog:
             self._add_up()
             if not self._due and not self._is_recent(self._taken_at):
                 self._take()
-        for _ in range(SETTLED_BATCHES):
-            if not self._write_batch(is_brief=True):
-                break
+        if not self._writing.acquire(blocking=False):
+            return  # Another thread writes what is due.
+        try:
+            for _ in range(SETTLED_BATCHES):
+                if not self._write_batch(is_brief=True):
+                    break
+        finally:
+            self._writing.release()
 
     def flush(self, *, is_last: bool = False) -> None:
         """Write the waiting pulls, except of assets that were written within the last minute.
 
+        It returns after those that another thread is writing, too.
         At the end of the process (``is_last``) these are written too, as far as that can be done.
 
         Raises:
             RepomanError: they cannot be written now, and wait for the next time.
         """
-        with self._lock:
-            self._add_up()
-            self._take(is_last=is_last)
-        while self._write_batch(is_brief=is_last):
-            pass
+        is_brief = is_last or self._database.thread.waits_briefly
+        is_alone = self._writing.acquire(timeout=BRIEF_WAIT_S if is_brief else -1)
+        if not is_alone and not is_last:
+            raise Unavailable("Other pulls are still being written. Try again.")
+        try:
+            with self._lock:
+                self._add_up()
+                self._take(is_last=is_last)
+            while self._write_batch(is_brief=is_last):
+                pass
+        finally:
+            if is_alone:
+                self._writing.release()
 
     def prune(self, limit: int = PRUNED_ROWS) -> int:
         """Remove at most ``limit`` of the daily counts that are too old; return how many."""

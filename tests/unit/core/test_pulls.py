@@ -1,5 +1,8 @@
 """Pulls are written late, in batches: when the last one was, and how many on each day."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Thread
+
 import pytest
 
 from repoman.content import NewAsset, Reference
@@ -10,6 +13,7 @@ from repoman.events import pulls as module
 from repoman.events.event import Coordinate
 from repoman.events.pulls import PullLog
 from repoman.testing import Clock
+from tests.clock import WAIT_S
 from tests.pull_days import pulls_by_day
 from tests.statements import executed_statements
 
@@ -140,6 +144,45 @@ def test_what_cannot_be_written_waits(content, save, pulls, monkeypatch, caplog)
     assert caplog.text.count("could not be written yet") == 1
     pulls.flush()
     assert (last("a"), days("a")) == (NOON, {DAY: 3})
+
+
+@pytest.fixture
+def halted(content, save, pulls, clock, monkeypatch):
+    """Another thread that is writing a pull of ``a``; it ends when the event is set."""
+    save("a")
+    pulls.note((content.pull_of("a"), True))
+    clock.jump(60)
+    is_writing, may_end, write = Event(), Event(), records.save_pulls
+
+    def halt(rows):
+        is_writing.set()
+        assert may_end.wait(WAIT_S)
+        write(rows)
+
+    monkeypatch.setattr(records, "save_pulls", halt)
+    with ThreadPoolExecutor() as pool:
+        pool.submit(pulls.settle)
+        assert is_writing.wait(WAIT_S)
+        yield may_end
+        may_end.set()
+
+
+def test_what_another_thread_is_writing_is_waited_for(pulls, halted):
+    found = []
+    flush = Thread(target=lambda: found.append((pulls.flush(), last("a"))))
+    flush.start()
+    flush.join(0.2)
+    assert found == []
+    halted.set()
+    flush.join(WAIT_S)
+    assert found == [(None, NOON + 60)]
+
+
+def test_who_may_not_wait_is_told_that_another_thread_is_writing(database, pulls, halted):
+    with database.brief_waits(), pytest.raises(Unavailable, match="still being written"):
+        pulls.flush()
+    pulls.settle()
+    pulls.flush(is_last=True)
 
 
 def test_a_bounded_number_waits(content, save, pulls, monkeypatch):
