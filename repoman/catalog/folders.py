@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 
 from repoman.catalog.contents import Contents, render_id
 from repoman.catalog.model import AssetView, PageRequest
@@ -13,6 +12,7 @@ from repoman.security.actors import Actor
 FILES_MAX = 10_000  # The most files of a folder that is deleted by one request.
 SHOWN_MAX = 50  # So many files that stay are named.
 PAGE_NODES = 500  # Children of a folder that are read together.
+PAGES_MAX = 200  # The most pages that one request reads, besides the last one of each folder.
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class FolderContent:
     """What is in a folder and the folders in it, as far as the actor sees it.
 
     Attributes:
-        count: the number of files; at most one more than :data:`FILES_MAX`.
+        count: the number of files; one more than :data:`FILES_MAX` if there are too many.
         size: of these, in bytes; what several paths have is counted for each.
         staying: files that the actor cannot delete, and why; at most :data:`SHOWN_MAX`.
         staying_count: how many of them there are.
@@ -75,13 +75,16 @@ def examine_folder(
     _check_folder(repository, folder)
     count = size = staying_count = 0
     staying: list[tuple[str, str]] = []
-    for asset in islice(_files(contents, repository, folder, actor), FILES_MAX + 1):
-        count += 1
-        size += asset.size
-        if reason := contents.why_undeletable(asset, actor):
-            staying_count += 1
-            if len(staying) < SHOWN_MAX:
-                staying.append((asset.stored_path, reason))
+    try:
+        for asset in _files(contents, repository, folder, actor):
+            count += 1
+            size += asset.size
+            if reason := contents.why_undeletable(asset, actor):
+                staying_count += 1
+                if len(staying) < SHOWN_MAX:
+                    staying.append((asset.stored_path, reason))
+    except _TooLarge:
+        count = FILES_MAX + 1
     if not count:
         raise _absent(repository, folder)
     return FolderContent(count, size, tuple(staying), staying_count)
@@ -103,14 +106,15 @@ def delete_folder(
     Raises:
         Denied, Unauthenticated: the actor may delete none of them.
         ReadOnly: the write policy refuses it.
-        Conflict: the folder has more than :data:`FILES_MAX` files, if there is a limit; nothing
-            was deleted.
+        Conflict: the folder has more than :data:`FILES_MAX` files, or so many that the actor does
+            not see that it takes too long to find them, if there is a limit; nothing was deleted.
     """
     _check_folder(repository, folder)
     if has_limit:
-        _check_size(contents, repository, folder, actor)
+        for _ in _files(contents, repository, folder, actor):
+            """Nothing is deleted unless all of it may be."""
     result = FolderDeletion()
-    for asset in _files(contents, repository, folder, actor):
+    for asset in _files(contents, repository, folder, actor, has_limit=False):
         try:
             contents.delete_asset(render_id(asset), actor)
             result.deleted += 1
@@ -125,17 +129,6 @@ def delete_folder(
     return result
 
 
-def _check_size(
-    contents: Contents, repository: Repository, folder: str, actor: Actor | None
-) -> None:
-    files = islice(_files(contents, repository, folder, actor), FILES_MAX + 1)
-    if sum(1 for _ in files) > FILES_MAX:
-        raise Conflict(
-            f"{folder}: has more than {FILES_MAX:,} files. Delete the folders in it one by one, "
-            "or use the command `repoman asset delete-folder`."
-        )
-
-
 def _check_folder(repository: Repository, folder: str) -> None:
     if repository.config.type is RepositoryType.GROUP:
         raise Unsupported(f"{repository.name} is a group. Delete the folder in its members.")
@@ -144,20 +137,41 @@ def _check_folder(repository: Repository, folder: str) -> None:
 
 
 def _files(
-    contents: Contents, repository: Repository, folder: str, actor: Actor | None
+    contents: Contents,
+    repository: Repository,
+    folder: str,
+    actor: Actor | None,
+    *,
+    has_limit: bool = True,
 ) -> Iterator[AssetView]:
-    """Yield the files in a folder and in the folders in it, which are read page by page."""
+    """Yield the files in a folder and in the folders in it, which are read page by page.
+
+    Raises:
+        NotFound: the actor sees none on as many pages as a request may read.
+        _TooLarge: there are too many of them.
+    """
     waiting: list[tuple[str, str]] = [(folder, "")]
+    count = pages = 0
     while waiting:
         directory, after = waiting.pop()
         page = contents.browse(repository, directory, PageRequest(PAGE_NODES, after), actor)
         if page.next is not None:
             waiting.append((directory, page.next))
-        for node in page.items:
-            if node.asset is None:
-                waiting.append((node.path, ""))
-            else:
-                yield node.asset
+            pages += 1
+        waiting += [(each.path, "") for each in page.items if each.asset is None]
+        files = [each.asset for each in page.items if each.asset is not None]
+        count += len(files)
+        if has_limit and (count > FILES_MAX or pages > PAGES_MAX):
+            raise _TooLarge(folder) if count else _absent(repository, folder)
+        yield from files
+
+
+class _TooLarge(Conflict):
+    def __init__(self, folder: str) -> None:
+        super().__init__(
+            f"{folder}: has more than {FILES_MAX:,} files. Delete the folders in it one by one, "
+            "or use the command `repoman asset delete-folder`."
+        )
 
 
 def _absent(repository: Repository, folder: str) -> NotFound:

@@ -15,8 +15,9 @@ from repoman.rest.components import NOT_HERE
 from repoman.rest.endpoints import NEXUS_ROOT, Area, Call, Reply
 from repoman.rest.resources import PATH_MAX_CHARS, Query, Resource
 
-NODES_MAX = 10_000  # The most children in one answer; the header Link leads to the others.
+NODES_MAX = 10_000  # Children that are examined for one answer; Link leads to the others.
 PATH = "/v1/repositories/{name}/browse"
+SEALED = "browse:"  # How a sealed position begins.
 
 browse = Area("Browse", "The content of repositories as a tree of directories.")
 
@@ -49,8 +50,8 @@ class BrowseQuery(Query):
     )
     after: str = Field(
         "",
-        max_length=PATH_MAX_CHARS,
-        description="Only children behind the one with this id, as the header `Link` names it.",
+        max_length=2 * PATH_MAX_CHARS,  # It may be sealed.
+        description="Only children behind this position, an id or as the header `Link` has it.",
     )
 
 
@@ -69,20 +70,24 @@ class BrowseContent:
 def browse_repository(call: Call, query: BrowseQuery) -> list[BrowseNodeXO] | Reply:
     """List the children of a directory of a repository, or of the members of a group.
 
-    An answer has up to 10,000 of them. If there are more, its header `Link` has the address of the
-    next ones.
+    10,000 of them are examined for an answer, which has those that the user may browse. If there
+    are more, its header `Link` has the address of the next ones.
     """
     found: list[BrowseNode] = []
-    after: str | None = query.after
-    while after is not None and len(found) < NODES_MAX:
-        page = PageRequest(NODES_MAX - len(found), after)
+    after: str | None = _opened(call, query.after)
+    left, page_limit = NODES_MAX, call.repoman.settings.catalog.page_limit
+    while after is not None and left > 0:
+        page = PageRequest(min(left, page_limit), after)
         children = call.repoman.contents.browse(call.repository, query.path, page, call.actor)
         found += children.items
         after = children.next
+        left -= page.size
     shown = list(_shown(call, found))
     if after is None:
         return shown
     path = PATH.replace("{name}", quote(call.repository.name))
+    if not (found and found[-1].path == after):  # The user may not know of what is there.
+        after = call.repoman.security.cursors.seal(f"{SEALED}{after}")
     address = f"{call.base_url}{NEXUS_ROOT}{path}?path={_escape(query.path)}&after={_escape(after)}"
     body = TypeAdapter(list[BrowseNodeXO]).dump_json(shown, indent=2, by_alias=True)
     return Reply(body, "application/json", headers={"Link": f'<{address}>; rel="next"'})
@@ -101,6 +106,12 @@ def delete_directory(call: Call, query: FolderQuery) -> None:
     Files that the user may not delete stay, and those that other content needs.
     """
     delete_folder(call.repoman.contents, call.repository, query.path, call.actor)
+
+
+def _opened(call: Call, after: str) -> str:
+    """Return the position after which an answer begins, whether or not it is sealed."""
+    opened = call.repoman.security.cursors.open(after) or ""
+    return opened.removeprefix(SEALED) if opened.startswith(SEALED) else after
 
 
 def _shown(call: Call, nodes: list[BrowseNode]) -> Iterator[BrowseNodeXO]:

@@ -101,6 +101,38 @@ def test_an_answer_ends_with_the_address_of_the_next_one(site, monkeypatch):
     assert answers == 3
 
 
+def test_what_a_request_examines_does_not_depend_on_what_is_hidden(site, monkeypatch):
+    monkeypatch.setattr("repoman.rest.browse.NODES_MAX", 2 * PAGE_NODES)
+    monkeypatch.setattr("repoman.catalog.folders.PAGES_MAX", 2)
+    for number in range(40):
+        site.put(f"d/secret{number:02}")
+    site.put("d/zoo")
+    selected = site.user(site.make_selected("files", 'path =^ "/d/zoo"', ["browse", "delete"]))
+    found, address, most = [], "/repositories/files/browse?path=d", 0
+    while address:
+        with executed_statements() as statements:
+            answer = site.ask(address, selected)
+        most = max(most, len([each for each in statements if "asset" in each]))
+        found += [each["text"] for each in answer.json]
+        link = re.fullmatch(r'<.*/v1(.*)>; rel="next"', answer.headers.get("Link", ""))
+        address = link and link[1]
+        assert "secret" not in (address or "")
+    assert found == ["zoo"]
+    assert most <= 2 * 10  # two pages
+    with executed_statements() as statements:
+        answer = site.ask("/repositories/files/browse?path=d", selected, "DELETE")
+    assert (answer.status_code, "secret" in answer.text) == (404, False)
+    assert len([each for each in statements if "asset" in each]) <= 3 * 10
+    site.put("d/a")
+    both = site.make_selected("files", 'path =~ "/d/(a|zoo)"', ["browse", "delete"])
+    assert (
+        site.ask("/repositories/files/browse?path=d", site.user(both), "DELETE").status_code == 409
+    )
+    assert site.ask("/repositories/files/browse?path=d", method="DELETE").status_code == 409
+    monkeypatch.undo()
+    assert site.ask("/repositories/files/browse?path=d", selected, "DELETE").status_code == 204
+
+
 def test_browsing_takes_no_query_for_each_child(site):
     site.put("a")
     site.put("a/1")
