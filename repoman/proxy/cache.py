@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from repoman.blobs.store import BlobTarget, StoredBlob
 from repoman.content import Asset, ContentStore
@@ -20,6 +19,7 @@ from repoman.events.origin import Origin, acting_as, acting_by
 from repoman.printable import render_size
 from repoman.proxy.cache_records import CacheRecords
 from repoman.proxy.download import STORAGE_ERRORS, Download
+from repoman.proxy.failures import ascii_host_of
 from repoman.proxy.fetching import FetchRequest
 from repoman.proxy.freshness import Ages, NegativeCache
 from repoman.proxy.remote_health import Condition, RemoteHealth, RemoteState
@@ -90,6 +90,7 @@ class ProxyCache:
     ) -> None:
         self.options = options
         self.clock = services.clock
+        self._host = ascii_host_of(options.remote)
         self._content = content
         self._blobs = blobs
         self._services = services
@@ -175,8 +176,7 @@ class ProxyCache:
 
     def headers(self, source: Source, asset: Asset | None = None) -> Mapping[str, str]:
         """Return the headers with the source and the age of a response."""
-        host = urlsplit(self.options.remote).netloc
-        headers = {"X-Repoman-Cache": source.value, "X-Repoman-Upstream": host}
+        headers = {"X-Repoman-Cache": source.value, "X-Repoman-Upstream": self._host}
         if asset is not None:
             headers["Age"] = str(self.metadata.age(asset.checked_at))
         return headers

@@ -8,6 +8,7 @@ import http.client
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -83,6 +84,14 @@ def is_unreachable(error: Exception) -> bool:
 def host_of(url: str) -> str:
     """Return host and port of an address as they are shown: no user, no password, no path."""
     return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def ascii_host_of(url: str) -> str:
+    """Return host and port as a header can have them: a name in another script as in DNS."""
+    host, colon, port = host_of(url).partition(":")
+    with suppress(UnicodeError):  # It can be no name in DNS.
+        host = host.encode("idna").decode()
+    return f"{host}{colon}{port}".encode("ascii", "backslashreplace").decode()
 
 
 def without_secrets(url: str) -> str:

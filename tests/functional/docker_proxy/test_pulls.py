@@ -1,6 +1,7 @@
 """Pulls through a proxy: fetched once, kept, and told apart."""
 
 import secrets
+import socket
 
 import pytest
 
@@ -59,6 +60,24 @@ def test_a_tag_that_was_asked_for_by_head_is_known_once_its_manifest_is(proxy, u
     proxy.get(f"{NAME}/manifests/{image.digest}")
     upstream.stop()
     assert proxy.get(f"{NAME}/manifests/1").body == image.manifest
+
+
+def test_the_host_of_a_remote_may_be_in_another_script(make_proxy, upstream, monkeypatch):
+    image, in_dns = make_image(), "xn--e1aa5aceg.xn--p1ai"
+    upstream.put(NAME, "1", image)
+    real = socket.getaddrinfo
+
+    def look_up(host, *more, **options):
+        name = host.decode() if isinstance(host, bytes) else host
+        return real("127.0.0.1" if name == in_dns else host, *more, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    remote = f"http://\u0440\u0435\u0435\u0441\u0442\u0440.\u0440\u0444:{upstream.port}"
+    proxy = make_proxy(remote, http_client__allow_private=True)
+    for _ in ("from the remote", "from the cache"):
+        answer = proxy.get(f"{NAME}/manifests/1")
+        assert (answer.status, answer.body) == (200, image.manifest)
+        assert answer.headers["X-Repoman-Upstream"] == f"{in_dns}:{upstream.port}"
 
 
 def test_the_headers_tell_the_source(proxy, upstream, clock):
