@@ -1,14 +1,16 @@
 """V2 images as chains of V1 images: one for each layer.
 
 The ids of a manifest are stored once, when a V1 client first requests a tag, because the paths
-by which it then reads images contain no image name. The images themselves are derived from manifest
-and config, and cached in memory.
+by which it then reads images contain no image name. While they cannot be stored, they are in
+memory. The images themselves are derived from manifest and config, and cached in memory.
 """
 
 import hashlib
+import logging
 from collections.abc import Sequence
 
 from repoman.plugin import (
+    STORAGE_ERRORS,
     Content,
     ContentStore,
     LruCache,
@@ -43,9 +45,14 @@ from repoman_docker.service import (
 from repoman_docker.v1.reading import read_content
 
 CONFIG_MAX_BYTES = 4 << 20  # maximum bytes of a config
+UNKEPT_MAX = 20  # Manifests of one image at most whose ids are in memory; the oldest go.
 EMPTY = Descriptor(
     media_types.DOCKER_LAYER, Digest.parse(EMPTY_LAYER_DIGEST), size=len(EMPTY_LAYER)
 )
+
+_log = logging.getLogger(__name__)
+
+Place = tuple[str, str]  # the name of an image, and the digest of a manifest
 
 
 class Chains:
@@ -59,9 +66,10 @@ class Chains:
         self._blobs = blobs
         self._limit = limit
         self._memory: LruCache[tuple[V1Image, ...]] = LruCache(_weigh)
+        self._unkept: LruCache[tuple[Place, ...]] = LruCache(lambda found: 200 * len(found))
 
     def top(self, name: str, manifest: Content) -> str:
-        """Return the V1 id of a manifest, and store the ids of its images.
+        """Return the V1 id of a manifest, and store the ids of its images if possible.
 
         Raises:
             RegistryFailure: MANIFEST_UNKNOWN, V1 engines cannot use the image.
@@ -73,7 +81,7 @@ class Chains:
         # The image that is selected from an index changes when one is deleted.
         chain = self._images(name, manifest)
         if asset is None or asset.attributes["id"] != chain[-1].id:
-            self._save(path, manifest, chain)
+            self._save(name, manifest, chain)
         return chain[-1].id
 
     def find(self, name: str, digest: Digest, image_id: str) -> V1Image | None:
@@ -84,18 +92,30 @@ class Chains:
             return None
         return next((each for each in chain if each.id == image_id), None)
 
-    def _save(self, path: str, manifest: Content, chain: Sequence[V1Image]) -> None:
+    def unkept(self, image_id: str) -> tuple[Place, ...]:
+        """Return the manifests with an image whose ids could not be stored."""
+        return self._unkept.find(image_id) or ()
+
+    def _save(self, name: str, manifest: Content, chain: Sequence[V1Image]) -> None:
+        """Store the ids of a manifest, or remember them: a pull must not fail for it."""
         body = read_content(manifest, self._limit)
-        self._content.save_asset(
-            NewAsset(
-                path=path,
-                kind=V1_CHAIN,
-                blob=StoredBlob(hashlib.sha256(body).hexdigest(), len(body)),
-                media_type=manifest.media_type,
-                attributes={"id": chain[-1].id},
-                references=tuple(Reference(V1_IMAGE, v1_image_path(each.id)) for each in chain),
-            )
+        new = NewAsset(
+            path=v1_chain_path(name, manifest.etag),
+            kind=V1_CHAIN,
+            blob=StoredBlob(hashlib.sha256(body).hexdigest(), len(body)),
+            media_type=manifest.media_type,
+            attributes={"id": chain[-1].id},
+            references=tuple(Reference(V1_IMAGE, v1_image_path(each.id)) for each in chain),
         )
+        try:
+            with self._content.brief_waits():
+                self._content.save_asset(new)
+        except STORAGE_ERRORS as error:
+            _log.warning("Cannot store %s: %s", new.path, error)
+            place = (name, manifest.etag)
+            for each in chain:
+                others = [found for found in self.unkept(each.id) if found != place]
+                self._unkept.save(each.id, (*others[1 - UNKEPT_MAX :], place))
 
     def _images(self, name: str, found: Content) -> tuple[V1Image, ...]:
         """Return the images of a manifest, or of the best existing child of an index."""

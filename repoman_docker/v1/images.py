@@ -96,11 +96,11 @@ class StoredImages:
         )
 
     def _derived(self, image_id: str, is_visible: Visible) -> Iterator[V1Image]:
-        for each in chains_with(self._content, v1_image_path(image_id), V1_IMAGE):
-            name = v1_chain_name(each.path)
+        stored = chains_with(self._content, v1_image_path(image_id), V1_IMAGE)
+        places = ((v1_chain_name(each.path), each.path.rpartition("/")[2]) for each in stored)
+        for name, digest in chain(places, self._chains.unkept(image_id)):
             if is_visible(name):
-                digest = Digest.parse(each.path.rpartition("/")[2])
-                image = self._chains.find(name, digest, image_id)
+                image = self._chains.find(name, Digest.parse(digest), image_id)
                 if image is not None:
                     yield image
 

@@ -19,7 +19,7 @@ from tests.functional.docker.images import (
     manifest_of,
     to_json,
 )
-from tests.functional.docker_v1.conftest import engine_of
+from tests.functional.docker_v1.conftest import V1, engine_of
 from tests.functional.docker_v1.driver import Failures, make_tar
 
 
@@ -62,6 +62,25 @@ def test_an_image_of_version_2_is_pulled(registry, engine, name, is_old):
     assert (top["architecture"], top["os"]) == ("amd64", "linux")
     assert "rootfs" not in top
     assert "history" not in top
+
+
+@pytest.fixture
+def frozen(in_process):
+    """Begin read-only mode until the end of the test."""
+    database = in_process.repoman.database
+    yield lambda: database.freeze("admin")
+    database.release()
+
+
+def test_an_image_that_no_engine_asked_for_before_is_pulled_in_read_only_mode(
+    in_process, frozen, name
+):
+    registry, image = in_process.create(V1), image_with_history()
+    registry.push(name, "1", image)
+    frozen()
+    engine = engine_of(registry)
+    assert list(engine.send("GET", f"repositories/{name}/tags", is_first=True).json()) == ["1"]
+    assert [each.layer for each in engine.pull(name, "1")] == list(image.layers)
 
 
 def test_ids_come_from_content_alone(registry, engine, make, name, other_name):
