@@ -46,6 +46,7 @@ OLD_PATHS = (
     (f"{NEXUS_ROOT}/beta/", f"{NEXUS_ROOT}/v1/"),
     (f"{METRICS_ROOT}/", f"{NEXUS_ROOT}/metrics/"),
 )
+VERSIONS = ("", "v1", "internal")  # Steps of a path that do not say what it is about.
 PATCH_TYPES = (MERGE_PATCH, JSON)  # Media types of merge patches.
 BODY_MAX_BYTES = 1 << 20  # The largest JSON or text body.
 TAG_CHARS = 32  # Of the hash of an answer.
@@ -70,7 +71,8 @@ def create_rest(repoman: Repoman, formats: Mapping[str, Format]) -> Blueprint:
     unique("REST operation", [(each.operation_id, each) for each in endpoints])
     blueprint = Blueprint("repoman_rest", __name__)
     shown = {each.matches for each in endpoints}
-    views = [_View(repoman, formats, each, shown) for each in endpoints]
+    changing: dict[tuple[str, ...], object] = {}
+    views = [_View(repoman, formats, each, shown, changing) for each in endpoints]
     by_function = {each.function: view for each, view in zip(endpoints, views, strict=True)}
     for each, view in zip(endpoints, views, strict=True):
         if each.matches is not None:
@@ -110,6 +112,9 @@ def present_path(path: str) -> str:
 class _View:
     """Calls an endpoint for a request.
 
+    Args:
+        changing: what clients change that have to have seen its state, of all endpoints.
+
     Attributes:
         shown: shows the resource that the endpoint changes, if clients may say which state of it
             they have seen.
@@ -121,6 +126,7 @@ class _View:
         formats: Mapping[str, Format],
         endpoint: Endpoint,
         shown: set[Function | None],
+        changing: dict[tuple[str, ...], object],
     ) -> None:
         self.shown: _View | None = None
         self._repoman = repoman
@@ -128,7 +134,7 @@ class _View:
         self._endpoint = endpoint
         # A patch answers as what shows the resource.
         self._has_tag = endpoint.function in shown or endpoint.method == "PATCH"
-        self._changing: dict[tuple[str, ...], object] = {}  # What is being changed, by its path.
+        self._changing = changing
 
     # Made when somebody first asks: for all endpoints together it takes longer than the start of
     # everything else.
@@ -184,14 +190,14 @@ class _View:
     def _unchanged(self, call: Call, path: Mapping[str, str]) -> Iterator[None]:
         """Hold the block only if the resource is as the client has seen it (PreconditionFailed).
 
-        While one client changes it, another one that also has to have seen its state is refused:
-        it has not seen what comes.
+        While one client changes it, another one that also has to have seen its state is refused,
+        in whichever API: it has not seen what comes.
         """
         given = request.if_match
         if self.shown is None or not given:
             yield
             return
-        changing, key, me = self.shown._changing, tuple(path.values()), object()
+        changing, key, me = self._changing, self.shown._resource(path), object()
         if changing.setdefault(key, me) is not me:  # one of two threads is the first
             raise PreconditionFailed("Another client is changing this at the moment.")
         try:
@@ -201,6 +207,14 @@ class _View:
             yield
         finally:
             del changing[key]
+
+    def _resource(self, path: Mapping[str, str]) -> tuple[str, ...]:
+        """Return what a path names: the same in all APIs, and however the name is spelled."""
+        if not path:
+            return (self._endpoint.url,)
+        steps = self._endpoint.path.split("/")
+        kind = next(each for each in steps if each not in VERSIONS)
+        return (kind, *map(str.lower, path.values()))
 
     def _name_of(self, format_: str, path: str) -> str:
         found = self._formats.get(format_)

@@ -456,6 +456,34 @@ def test_a_change_of_a_state_that_another_client_has_replaced_is_refused(client)
     assert send(client, "PUT", where, PROXY, headers={"If-Match": seen}).status_code == 204
 
 
+def test_of_two_clients_that_change_one_state_at_once_one_is_refused(client, repoman, monkeypatch):
+    where = create(client, "/docker/proxy", PROXY)
+    settings = "/api/v1/repositories/hub/settings"
+    seen = {"If-Match": send(client, "GET", where).headers["ETag"]}
+    seen_settings = {"If-Match": client.get(settings).headers["ETag"]}
+    update, statuses = repoman.repositories.update, []
+
+    def ask_otherwise():
+        answers = (
+            send(client, "PUT", where.replace("hub", "HUB"), PROXY, headers=seen),
+            client.request("PATCH", settings, json={"online": True}, headers=seen_settings),
+        )
+        statuses.extend(each.status_code for each in answers)
+
+    def update_late(*given, **named):
+        monkeypatch.undo()
+        other = threading.Thread(target=ask_otherwise)
+        other.start()
+        other.join()
+        return update(*given, **named)
+
+    monkeypatch.setattr(repoman.repositories, "update", update_late)
+    body = {**PROXY, "online": False}
+    assert send(client, "PUT", where, body, headers=seen).status_code == 204
+    assert statuses == [412, 412]
+    assert read(client, where)["online"] is False
+
+
 def test_of_two_clients_that_create_one_name_one_wins(client):
     answers = []
 
