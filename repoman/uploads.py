@@ -31,6 +31,9 @@ LISTED_SESSIONS = 100  # Sessions that are read at a time to find idle ones.
 KNOWN_S = 0.5
 """For so long a session is not looked for again: what other processes do is noticed as late."""
 
+LIVE_MAX = 10_000
+"""So many sessions of a repository are in memory; beyond it, the oldest that nobody uses go."""
+
 UNKNOWN = "This upload does not exist, is finished or has expired."
 
 _log = logging.getLogger(__name__)
@@ -320,11 +323,7 @@ class UploadSessions:
         return self._hold(upload, start)
 
     def _hold(self, upload: Upload, start: int | None = None) -> UploadSink:
-        if upload.id not in self._live:  # It may have ended, and its row was deleted before that.
-            self.get(upload.id, upload.scope, upload.actor)
-        live = self._find_live(upload)
-        if not live.lock.acquire(blocking=False):
-            raise Conflict("Another request is writing to this upload; try again later.")
+        live = self._lock(upload)
         sink = UploadSink(live, self._release)
         try:
             if live.has_failed or live.is_over:  # while it was not locked yet
@@ -338,6 +337,18 @@ class UploadSessions:
             sink.close()
             raise
         return sink
+
+    def _lock(self, upload: Upload) -> _Live:
+        """Return what is known of a session, for this request alone (Conflict, NotFound)."""
+        while True:
+            if upload.id not in self._live:  # It may have ended; its row was deleted before that.
+                self.get(upload.id, upload.scope, upload.actor)
+            live = self._find_live(upload)
+            if not live.lock.acquire(blocking=False):
+                raise Conflict("Another request is writing to this upload; try again later.")
+            if live.is_over or self._live.get(upload.id) is live:
+                return live
+            live.lock.release()  # In between it was let go of.
 
     def forget(self, upload: Upload) -> None:
         """Remove the session's row; call it in the transaction that saves what it became.
@@ -411,7 +422,17 @@ class UploadSessions:
             writer = self._blobs_of(upload).open_writer(upload.id, algorithms)
             made = _Live(upload, self._limits.guard(writer))
             live = self._live.setdefault(upload.id, made)  # atomic: one of two racers wins
+            if len(self._live) > LIVE_MAX:
+                self._let_go()
         return live
+
+    def _let_go(self) -> None:
+        """Let go of a part of the sessions; row and file tell of them, as after a restart."""
+        for live in list(self._live.values())[: LIVE_MAX // 10]:
+            if live.lock.acquire(blocking=False):
+                if not live.has_failed and self._live.get(live.id) is live:
+                    del self._live[live.id]
+                live.lock.release()
 
     def _blobs_of(self, upload: Upload) -> BlobStore:
         """Return the blob store of a session; another one if the repository moved since."""

@@ -432,6 +432,39 @@ def test_nothing_of_a_session_that_ended_stays_in_memory(sessions, database):
     assert sessions._live == {}
 
 
+def test_of_very_many_sessions_the_oldest_are_not_kept_in_memory(sessions, database, monkeypatch):
+    monkeypatch.setattr("repoman.uploads.LIVE_MAX", 20)
+    first, held = sessions.create("app", "ann", ("sha512",)), sessions.create("app", "ann")
+    append(sessions, first, DATA[:3000])
+    with sessions.open_sink(held) as sink:
+        sink.write(DATA[:3000])
+        others = [sessions.create("app", "ann") for _ in range(100)]
+        assert len(sessions._live) <= 20
+        sink.write(DATA[3000:])
+    assert finish(sessions, held, database).digest == hashlib.sha256(DATA).hexdigest()
+    append(sessions, sessions.get(first.id, "app", "ann"), DATA[3000:], start=3000)
+    assert finish(sessions, first, database).digest == hashlib.sha256(DATA).hexdigest()
+    for each in others:
+        sessions.cancel(each)
+    assert sessions._live == {}
+
+
+def test_a_session_that_was_let_go_of_meanwhile_has_one_writer(sessions, database, monkeypatch):
+    upload = sessions.create("app", "ann")
+    find_live = sessions._find_live
+
+    def find(upload):
+        monkeypatch.setattr(sessions, "_find_live", find_live)
+        found = find_live(upload)
+        del sessions._live[upload.id]
+        append(sessions, upload, DATA[:3000])
+        return found
+
+    monkeypatch.setattr(sessions, "_find_live", find)
+    append(sessions, upload, DATA[3000:], start=3000)
+    assert finish(sessions, upload, database).digest == hashlib.sha256(DATA).hexdigest()
+
+
 def test_at_the_start_the_open_sessions_of_a_store_are_known(
     sessions, database, blobs, make_repository
 ):
