@@ -367,11 +367,26 @@ class Contents:
         self._check_delete(repository, path, actor, name)
         for each in entry.assets:
             self._check_delete(repository, each.path, actor)
+        if actor is not None:
+            self._check_delete_hidden(repository, entry, actor)
         delete = repository.capabilities.delete_component
         if delete is None:
             raise _undeletable(repository)
         delete(coordinate)
         return entry
+
+    def _check_delete_hidden(self, repository: Repository, entry: Entry, actor: Actor) -> None:
+        """Return if the actor may delete also what they do not see of a component (Denied)."""
+        seen = {each.id for each in entry.assets}
+        for each in self.component(render_id(entry.view), None).assets:
+            if each.id not in seen:
+                try:
+                    self._check_delete(repository, each.path, actor)
+                except Denied:
+                    raise Denied(
+                        f"{actor.name} is not allowed to delete all of {entry.view.name} in "
+                        f"{repository.name}."
+                    ) from None
 
     def delete_asset(self, id_: str, actor: Actor | None) -> AssetView:
         """Delete an asset and return what it was; errors as of :meth:`delete_component`.

@@ -103,3 +103,17 @@ def test_who_may_not_delete_the_last_of_many_files_cannot_delete_their_component
     )
     assert site.ask(f"/components/{component['id']}", user, "DELETE").status_code == 403
     assert len(site.items("/search/assets?version=1.1")) == VERSIONS["1.1"]
+
+
+def test_who_does_not_see_a_file_cannot_delete_its_component(site):
+    [[component]] = pages_of(site, "/search?version=1.1")
+    hidden = FILES[VERSIONS["1.0"]]
+    user = site.user(
+        site.make_selected("maven", f'path != "{hidden}"', ["browse", "read", "delete"])
+    )
+    path = f"/components/{component['id']}"
+    assert len(site.ask(path, user).get_json()["assets"]) == VERSIONS["1.1"] - 1
+    answer = site.ask(path, user, "DELETE")
+    assert answer.status_code == 403
+    assert hidden not in answer.get_data(as_text=True)
+    assert len(site.items("/search/assets?version=1.1")) == VERSIONS["1.1"]
