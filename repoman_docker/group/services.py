@@ -136,7 +136,17 @@ class GroupManifests:
         self, name: str, reference: Digest | Tag, check_tag: CheckDelete | None = None
     ) -> None:
         """See :class:`repoman_docker.service.ManifestService`."""
-        self._writable(name, reference).delete(name, reference, check_tag)
+        manifests = self._writable(name, reference)
+        if not self._members.has_rules:
+            manifests.delete(name, reference, check_tag)
+            return
+
+        def check(tag: Tag) -> None:
+            self._writable(name, tag)
+            if check_tag is not None:
+                check_tag(tag)
+
+        manifests.delete(name, reference, check)
 
     def _writable(self, name: str, reference: Digest | Tag, *tags: Tag) -> ManifestService:
         """Return those of the writable member, if the rule allows everything that is written."""
@@ -201,10 +211,7 @@ class GroupLists:
 
     def has_image(self, name: str) -> bool:
         """See :class:`repoman_docker.service.ListService`."""
-        members = self._members.all()
-        return any(
-            self._members.serves(each, name) and self._members.has(each, name) for each in members
-        )
+        return any(self._members.has(each, name) for each in self._members.all())
 
     def referrers(self, name: str, subject: Digest, after: str, limit: int) -> Listed[Descriptor]:
         """See :class:`repoman_docker.service.ListService`."""
@@ -212,6 +219,8 @@ class GroupLists:
             name,
             lambda member: member.lists.referrers(name, subject, after, limit),
             lambda found: merge_referrers(found, limit),
+            "referrers",
+            subject,
         )
 
     def _merged(
@@ -219,9 +228,10 @@ class GroupLists:
         name: str,
         ask: Callable[[DockerRepository], Listed[Entry]],
         merge: Callable[[list[Listed[Entry]]], list[Entry]],
+        *part: object,
     ) -> Listed[Entry]:
         """Return the lists of the members as one, with all warnings."""
-        members = self._members.serving(name)
+        members = self._members.serving(name, *part)
         found, failures = self._members.gather(members, lambda m: ask(m.service))
         warnings = [*failures, *chain.from_iterable(each.warnings for each in found)]
         # A remote that has no list may have one in a moment; a hosted repository, after a write.
@@ -346,7 +356,7 @@ class GroupV1Images:
 
     def tag(self, name: str, tag: Tag) -> str:
         """See :class:`repoman_docker.service.V1Images`."""
-        members = self._members.serving(name)
+        members = self._members.serving(name, "manifests", tag)
         return self._members.first(members, lambda each: each.v1_images.tag(name, tag))[1]
 
     def tags(self, name: str, limit: int) -> dict[str, str]:

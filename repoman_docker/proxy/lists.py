@@ -103,9 +103,7 @@ class ProxyLists:
     def has_image(self, name: str) -> bool:
         """See :class:`repoman_docker.service.ListService`."""
         image = self._site.long_name(name)
-        return self._site.serves(name) and (
-            self._local.has_image(image) or self._site.unkept.find(image) is not None
-        )
+        return self._local.has_image(image) or self._site.unkept.find(image) is not None
 
     def referrers(self, name: str, subject: Digest, after: str, limit: int) -> Listed[Descriptor]:
         """See :class:`repoman_docker.service.ListService`."""

@@ -268,6 +268,20 @@ def test_a_rule_on_lists_keeps_no_image_of_a_group_from_clients(
     assert step["outcome"] == "found"
     assert group.delete("acme/app/manifests/1").status == 202
     assert group.get("acme/app/tags/list").code == "DENIED"
+    referrers = group.get(f"acme/app/referrers/{image.digest}")
+    assert referrers.status == (200 if mode == "BLOCK" else 403)
+
+
+def test_a_rule_on_the_lists_of_a_member_keeps_no_layers_from_clients(send, repoman):
+    assert send("POST", "", {**RULE, "matchers": [".*/tags/list"]}).status_code == 204
+    image = make_image()
+    with fake_registry() as upstream:
+        upstream.put("team/app", "1", image)
+        settings = {"proxy": {"remote_url": upstream.url}, "routing": {"rule": "rr"}}
+        repoman.repositories.create("hub", "docker-proxy", settings)
+        for name, member in (("all", "hub"), ("outer", "all")):
+            repoman.repositories.create(name, "docker-group", {"group": {"members": [member]}})
+        assert reach(repoman, "outer").pull("team/app", "1") == image.manifest
 
 
 def test_a_rule_on_a_tag_counts_for_pushes_and_deletions_through_a_group(send, repoman):
@@ -280,6 +294,8 @@ def test_a_rule_on_a_tag_counts_for_pushes_and_deletions_through_a_group(send, r
     answer = group.send("PUT", f"app/manifests/{image.digest}?tag=2", image.manifest)
     assert answer.code == "DENIED"
     assert group.delete("app/manifests/2").code == "DENIED"
+    assert group.delete(f"app/manifests/{image.digest}").code == "DENIED", "2 would go with it"
+    assert reach(repoman, "own").pull("app", "2") == image.manifest
 
 
 def test_an_unknown_rule_is_refused(repoman, origin):
