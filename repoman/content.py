@@ -5,7 +5,7 @@ finds them fast and changes them in transactions.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -256,16 +256,16 @@ class ContentStore:
         read = self._reader.read_recent if is_popular else self._reader.read
         return read(asset.digest, asset.size)
 
-    def promise(self, path: str) -> bool:
+    def promise(self, path: str, keepers: Sequence[str]) -> bool:
         """Note that a client relies on the asset at a path; return whether it is there.
 
-        What nothing needs is not collected for a while after that. It is seldom written, and what
-        something refers to needs none while the database takes no writes.
+        What nothing needs is not collected for a while after that. It is seldom written. While the
+        database takes no writes, references of the kinds ``keepers`` are enough.
 
         Raises:
-            Unavailable, StorageFull: it cannot be written, and nothing refers to the asset.
+            Unavailable, StorageFull: it cannot be written, and nothing keeps the asset.
         """
-        return self._promises.make(path)
+        return self._promises.make(path, keepers)
 
     def pull_of(self, *paths: str, referrers: str = "", wholes: str = "") -> Pull:
         """Return what a client has that gets the assets at these paths."""

@@ -1,6 +1,7 @@
 """Promises: a client was told that something is stored, and does not send it."""
 
 import time
+from collections.abc import Sequence
 
 from repoman.content_records import find_promised, find_referenced, save_promised
 from repoman.db.cache import ReadCache
@@ -19,8 +20,11 @@ class Promises:
         # Lists, since no topic moves when a promise is written.
         self._known: ReadCache[list[float | None]] = ReadCache(database, repository_id)
 
-    def make(self, path: str) -> bool:
-        """Note that a client relies on the asset at a path; return whether it is there."""
+    def make(self, path: str, keepers: Sequence[str]) -> bool:
+        """Note that a client relies on the asset at a path; return whether it is there.
+
+        ``keepers`` are the kinds of references that keep it.
+        """
         known = self._known.get(path, lambda: [find_promised(self._repository, path)])
         promised_at, now = known[0], time.time()
         if promised_at is None or 0 <= now - promised_at < PROMISE_INTERVAL_S:
@@ -29,7 +33,7 @@ class Promises:
             with self._database.brief_waits():
                 is_there = self._write(path, now)
         except (StorageFull, Unavailable):
-            if find_referenced(self._repository, [path]):  # It stays without a promise.
+            if find_referenced(self._repository, [path], keepers):
                 return True
             is_there = self._write(path, now)
         known[0] = now if is_there else None

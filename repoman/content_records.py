@@ -346,13 +346,17 @@ def find_assets(repository: int, paths: Iterable[str]) -> Iterator[tuple[Any, ..
         yield from _select(f"{_ASSETS} a.path IN ({marks})", (repository, *batch))
 
 
-def find_referenced(repository: int, paths: Iterable[str]) -> set[str]:
-    """Return those of the paths that an asset of the repository names by a reference."""
+def find_referenced(repository: int, paths: Iterable[str], kinds: Sequence[str] = ()) -> set[str]:
+    """Return those of the paths that an asset of the repository names by a reference.
+
+    ``kinds`` are those of the references that count; none given: all do.
+    """
     found: set[str] = set()
+    counted = f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
     for batch in batches(paths):
         marks = ", ".join("?" * len(batch))
         sql = f"SELECT path FROM reference WHERE repository_id = ? AND path IN ({marks})"  # noqa: S608
-        found.update(path for (path,) in _execute(sql, (repository, *batch)))
+        found.update(path for (path,) in _execute(sql + counted, (repository, *batch, *kinds)))
     return found
 
 

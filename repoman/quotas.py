@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from repoman.blobs.store import CANONICAL, BlobStat, BlobTarget, BlobWriter, StoredBlob
+from repoman.blobs.store import CANONICAL, BlobTarget, BlobWriter, StoredBlob
 from repoman.errors import QuotaExceeded
 from repoman.printable import render_size
 from repoman.quota_records import find_owners, find_sizes
@@ -191,10 +191,6 @@ class GuardedTarget:
     def open_writer(self, writer_id: str, algorithms: tuple[str, ...] = ()) -> BlobWriter:
         """Return the writer with this id, new or from before a restart."""
         return self._limits.guard(self._store.open_writer(writer_id, algorithms))
-
-    def stat(self, digest: str) -> BlobStat | None:
-        """Return size and version of a blob, if it is there."""
-        return self._store.stat(digest)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, GuardedTarget) and self._store is other._store

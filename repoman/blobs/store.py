@@ -102,13 +102,6 @@ class BlobTarget(Protocol):
         ``algorithms`` are hashed while bytes arrive, besides sha256.
         """
 
-    def stat(self, digest: str) -> BlobStat | None:
-        """Return size and version of a blob, without reading it; None if there is no such blob.
-
-        Raises:
-            Unavailable: the store cannot be used at the moment.
-        """
-
 
 class BlobStore(BlobTarget, Protocol):
     """A place for blobs. All methods may be called from any thread.
@@ -173,6 +166,13 @@ class BlobStore(BlobTarget, Protocol):
 
         Raises:
             NotFound: there is no such blob.
+            Unavailable: the store cannot be used at the moment.
+        """
+
+    def stat(self, digest: str) -> BlobStat | None:
+        """Return size and version of a blob, without reading it; None if there is no such blob.
+
+        Raises:
             Unavailable: the store cannot be used at the moment.
         """
 

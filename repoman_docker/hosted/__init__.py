@@ -25,7 +25,7 @@ def build_hosted(context: RepositoryContext) -> Built:
     docker = context.config.section("docker", DockerHostedSection)
     policy = _policy_of(context, docker)
     trash = Trash(context.content, docker.undo_days)
-    blobs = HostedBlobs(context.content, context.blobs, policy)
+    blobs = HostedBlobs(context.content, policy)
     manifests = HostedManifests(context.content, context.blobs, policy, docker, trash.discard)
     check_tag = policy.check_delete if policy.has_immutable else None
     deletion = Deletion(context.content, policy.read_only, check_tag, trash.discard)

@@ -16,7 +16,7 @@ from repoman.plugin import (
     UploadSink,
 )
 from repoman_docker.hosted.policy import DeploymentPolicy
-from repoman_docker.layout import BLOB, blob_path, blob_prefix, deletion_entries, new_blob
+from repoman_docker.layout import BLOB, CHILD, blob_path, blob_prefix, deletion_entries, new_blob
 from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.reference import Digest
 from repoman_docker.service import RegistryFailure, Visible, everything, failure
@@ -28,9 +28,8 @@ IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
 class HostedBlobs:
     """Reads, deletes and mounts blobs; a blob is visible only in the images that have it."""
 
-    def __init__(self, content: ContentStore, blobs: BlobTarget, policy: DeploymentPolicy) -> None:
+    def __init__(self, content: ContentStore, policy: DeploymentPolicy) -> None:
         self._content = content
-        self._blobs = blobs
         self._policy = policy
 
     def get(self, name: str, digest: Digest) -> Content:
@@ -46,7 +45,8 @@ class HostedBlobs:
         asset = self._content.find_asset(blob_path(name, digest))
         if asset is None or not self._content.has_bytes(asset):
             raise _unknown(name, digest)
-        if not self._content.promise(asset.path):  # The client may not push it now.
+        # The client may not push it now.
+        if not self._content.promise(asset.path, (BLOB, CHILD)):
             raise _unknown(name, digest)
         return _content_of(self._content, asset, digest)
 
@@ -90,8 +90,7 @@ class HostedBlobs:
         """See :class:`repoman_docker.service.BlobService`."""
         self._policy.check_write()
         with self._content.transaction(blob):
-            found = self._blobs.stat(blob.digest)
-            if found is None or found.size != blob.size:
+            if not self._content.is_stored(blob):
                 raise Unavailable(f"The blob store of this repository does not have {digest}.")
             self._content.save_asset(new_blob(name, digest, blob))
 

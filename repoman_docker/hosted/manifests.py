@@ -18,6 +18,8 @@ from repoman.plugin import (
 from repoman_docker.hosted.deletion import check_tags, delete_manifest
 from repoman_docker.hosted.policy import DeploymentPolicy
 from repoman_docker.layout import (
+    CHILD,
+    TAG,
     blob_path,
     deletion_entries,
     image,
@@ -76,7 +78,7 @@ class HostedManifests:
         if not self._content.has_bytes(asset):
             raise _unknown(name, reference)
         # The client may list it in an index now, and not push it.
-        if isinstance(reference, Digest) and not self._content.promise(asset.path):
+        if isinstance(reference, Digest) and not self._content.promise(asset.path, (TAG, CHILD)):
             raise _unknown(name, reference)
         return self._content_of(asset)
 

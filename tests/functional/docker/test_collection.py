@@ -206,8 +206,11 @@ def refuse_writes(request, in_process, monkeypatch):
 
 
 def test_a_promise_that_cannot_be_written_is_given_for_what_is_in_use(hosted, refuse_writes):
-    image, loose = make_image(), b"a blob of no image"
+    image, signed, loose = make_image(), make_image(), b"a blob of no image"
+    about = {"mediaType": OCI_MANIFEST, "digest": signed.digest, "size": len(signed.manifest)}
     hosted.registry.push("app", "1", image)
+    hosted.registry.push("app", signed.digest, signed)
+    hosted.registry.push("app", "signature", make_image(subject=about))
     hosted.registry.push_blob("app", loose)
     make_old(hosted)
     refuse_writes()
@@ -215,6 +218,8 @@ def test_a_promise_that_cannot_be_written_is_given_for_what_is_in_use(hosted, re
     assert head("HEAD", f"app/manifests/{image.digest}").status == 200
     assert head("HEAD", f"app/blobs/{digest_of(image.config)}").status == 200
     assert head("HEAD", f"app/blobs/{digest_of(loose)}").status in (503, 507)
+    # What refers to it goes with it, so that keeps nothing.
+    assert head("HEAD", f"app/manifests/{signed.digest}").status in (503, 507)
 
 
 def test_untagged_images_stay_until_a_rule_says_otherwise(hosted):
