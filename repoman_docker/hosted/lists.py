@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 
-from repoman.plugin import Asset, ContentStore, NotFound
+from repoman.plugin import Asset, ContentStore, NotFound, Unavailable
 from repoman_docker.layout import IMAGE, SUBJECT, TAG, image, manifest_path
 from repoman_docker.merge import Budget, Names
 from repoman_docker.protocol.descriptor import Descriptor
@@ -71,7 +71,7 @@ class HostedLists:
         try:
             with self._content.open_asset(asset) as file:
                 return read_manifest(file.read(), asset.media_type).annotations
-        except (NotFound, RegistryError):
+        except (NotFound, Unavailable, RegistryError):
             short: Mapping[str, str] = asset.attributes["annotations"]
             return short
 

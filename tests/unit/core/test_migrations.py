@@ -1,5 +1,6 @@
 """Databases of earlier versions keep their content when they are opened."""
 
+import json
 import shutil
 import sqlite3
 import uuid
@@ -161,6 +162,29 @@ def test_0036_gives_each_task_an_id_of_its_own(make_database):
     assert uuid.UUID(first.uid) != uuid.UUID(second.uid)
     assert (first.kept, find_task_by_uid(second.uid)) == ({}, second)
     assert database.read_only.state is None
+
+
+def test_0068_takes_long_annotations_out_of_the_rows(make_database, tmp_path):
+    asset = (
+        "insert into asset (id, repository_id, path, kind, blob_id, media_type, attributes, "
+        "created_at, updated_at, transfer_size, uploader, uploader_address) values"
+    )
+    short, long = {"annotations": {"a": "b"}}, {"annotations": {"a": "b" * 20_000}, "digest": "d"}
+    told = {"short": short, "long": long, "other": {"text": "b" * 20_000}}
+    database = make_database(
+        "0067_version_orders",
+        "insert into repository (id, name, key, format, type, is_online, settings, created_at, "
+        "updated_at) values (1, 'files', 'files', 'raw', 'hosted', 1, '{}', 0, 0)",
+        "insert into blob (id, store, digest, size, created_at) values (1, 'default', 'd', 1, 0)",
+        *(
+            f"{asset} ({number}, 1, '{path}', 'm', 1, '', '{json.dumps(attributes)}', 0, 0, 1, "
+            "'', '')"
+            for number, (path, attributes) in enumerate(told.items(), 1)
+        ),
+    )
+    content = ContentStore(database, 1, "default", file_store(tmp_path / "blobs"))
+    found = {path: each.attributes for path, each in content.existing(list(told)).items()}
+    assert found == {**told, "long": {"annotations": {}, "digest": "d", "is_abridged": True}}
 
 
 def test_0041_counts_the_first_image_of_an_index(make_database, tmp_path):
