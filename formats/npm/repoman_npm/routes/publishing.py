@@ -110,7 +110,8 @@ def put(path: str) -> Any:
         raise NotFound("Packages are published at their names.")
     hosted = _hosted(name)
     limits = hosted.config.section("npm", PublishingSection)
-    with receive_file_document(TARBALL, limits.package_limit + EXTRA_MAX_BYTES) as sent:
+    most = EXTRA_MAX_BYTES + (limits.package_limit if hosted.owns(name) else 0)
+    with receive_file_document(TARBALL, most) as sent:
         if sent.value.get("name", name) != name:
             raise Invalid(f"name: the document is about another package than {name}.")
         if sent.files:
