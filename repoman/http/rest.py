@@ -46,7 +46,7 @@ OLD_PATHS = (
     (f"{NEXUS_ROOT}/beta/", f"{NEXUS_ROOT}/v1/"),
     (f"{METRICS_ROOT}/", f"{NEXUS_ROOT}/metrics/"),
 )
-VERSIONS = ("", "v1", "internal")  # Steps of a path that do not say what it is about.
+UNTELLING = ("", "v1", "internal", "security")  # Steps that do not say what a path is about.
 PATCH_TYPES = (MERGE_PATCH, JSON)  # Media types of merge patches.
 BODY_MAX_BYTES = 1 << 20  # The largest JSON or text body.
 TAG_CHARS = 32  # Of the hash of an answer.
@@ -209,11 +209,16 @@ class _View:
             del changing[key]
 
     def _resource(self, path: Mapping[str, str]) -> tuple[str, ...]:
-        """Return what a path names: the same in all APIs, and however the name is spelled."""
+        """Return what a path names: the same in all APIs, and however the name is spelled.
+
+        Settings of the server have no names; each address of them is a resource of its own.
+        """
         if not path:
             return (self._endpoint.url,)
-        steps = self._endpoint.path.split("/")
-        kind = next(each for each in steps if each not in VERSIONS)
+        before = self._endpoint.path.partition("{")[0]
+        steps = [each for each in before.split("/") if each not in UNTELLING]
+        # Besides the name of a repository a path may say its format and type.
+        kind = steps[0] if steps[0] == "repositories" else "-".join(steps)
         return (kind, *map(str.lower, path.values()))
 
     def _name_of(self, format_: str, path: str) -> str:
