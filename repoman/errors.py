@@ -32,8 +32,11 @@
 ``repoman.http.errors`` maps each class to an HTTP status; each format renders its own body.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+
+_log = logging.getLogger(__name__)
 
 
 class RepomanError(Exception):
@@ -225,10 +228,12 @@ class Attempts:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Return a context whose expected failure is kept, unless an earlier one is."""
+        """Return a context whose expected failure is kept; if an earlier one is, it is logged."""
         try:
             yield
         except RepomanError as error:
+            if self._error is not None:
+                _log.warning("Another attempt failed: %s", error)
             self._error = self._error or error
 
     def check(self) -> None:
