@@ -112,7 +112,7 @@ def delete_folder(
     _check_folder(repository, folder)
     if has_limit:
         for _ in _files(contents, repository, folder, actor):
-            """Nothing is deleted unless all of it may be."""
+            pass  # It fails before anything is deleted if there is too much.
     result = FolderDeletion()
     for asset in _files(contents, repository, folder, actor, has_limit=False):
         try:
@@ -161,16 +161,19 @@ def _files(
         waiting += [(each.path, "") for each in page.items if each.asset is None]
         files = [each.asset for each in page.items if each.asset is not None]
         count += len(files)
-        if has_limit and (count > FILES_MAX or pages > PAGES_MAX):
-            raise _TooLarge(folder) if count else _absent(repository, folder)
+        if has_limit and count > FILES_MAX:
+            raise _TooLarge(f"{folder}: has more than {FILES_MAX:,} files.")
+        if has_limit and pages > PAGES_MAX:
+            reason = f"{folder}: finding the files in it that you may see takes too long."
+            raise _TooLarge(reason) if count else _absent(repository, folder)
         yield from files
 
 
 class _TooLarge(Conflict):
-    def __init__(self, folder: str) -> None:
+    def __init__(self, why: str) -> None:
         super().__init__(
-            f"{folder}: has more than {FILES_MAX:,} files. Delete the folders in it one by one, "
-            "or use the command `repoman asset delete-folder`."
+            f"{why} Delete the folders in it one by one, or use the command "
+            "`repoman asset delete-folder`."
         )
 
 

@@ -50,8 +50,8 @@ class BrowseQuery(Query):
     )
     after: str = Field(
         "",
-        max_length=2 * PATH_MAX_CHARS,  # It may be sealed.
-        description="Only children behind this position, an id or as the header `Link` has it.",
+        max_length=6 * PATH_MAX_CHARS,  # It may be sealed, which makes four of three bytes.
+        description="Only children after this position: an id, or the value in the header `Link`.",
     )
 
 
