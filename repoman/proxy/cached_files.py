@@ -27,7 +27,7 @@ from repoman.proxy.redirects import is_same_server
 from repoman.proxy.response import DecodedBody, encoding_of
 from repoman.proxy.upstream import UpstreamClient
 
-SIZE_TIMEOUT_S = 120.0  # Something has to come so often until the length of a file is known.
+SIZE_TIMEOUT_S = 120.0  # The longest wait for more bytes of a file whose length is unknown.
 LASTING_S = 10.0  # No answer is repeated from memory for so long.
 VALIDATOR_MAX_CHARS = 500  # A longer ETag is not remembered.
 OCTET_STREAM = "application/octet-stream"

@@ -27,6 +27,7 @@ from repoman.errors import (
     UpstreamUnavailable,
 )
 from repoman.proxy.fetching import PIECE_BYTES, Body, FetchRequest, OverflowWindow
+from repoman.waiting import waiting
 
 READER_TIMEOUT_S = 600.0  # A reader waits for another byte for this time; failures come earlier.
 RESUMES_MAX = 50  # A fetch goes on so many times, even if each one brought some bytes.
@@ -144,7 +145,9 @@ class Download:
         if self._size is not None and self._error is None:
             return self._size
         with self.request.waiting(), self._changed:
-            written = -1
+            self._changed.wait_for(lambda: self._written or self._is_size_settled(), timeout)
+        with waiting(), self._changed:  # A remote that answers is not slow to others.
+            written = 0
             while self._written > written and not self._is_size_settled():
                 written = self._written
                 self._changed.wait_for(self._is_size_settled, timeout)

@@ -13,6 +13,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import requests
+from requests import PreparedRequest, RequestException
 from urllib3 import exceptions
 
 from repoman.proxy.connections import BundleError, UnknownName
@@ -88,10 +89,10 @@ def host_of(url: str) -> str:
 
 def ascii_host_of(url: str) -> str:
     """Return host and port as a header can have them: a name in another script as in DNS."""
-    host, colon, port = host_of(url).partition(":")
-    with suppress(UnicodeError):  # It can be no name in DNS.
-        host = host.encode("idna").decode()
-    return f"{host}{colon}{port}".encode("ascii", "backslashreplace").decode()
+    request = PreparedRequest()
+    with suppress(RequestException):  # It can be no name in DNS.
+        request.prepare_url(url, None)  # as the request itself has it
+    return host_of(request.url or url).encode("ascii", "backslashreplace").decode()
 
 
 def without_secrets(url: str) -> str:

@@ -47,7 +47,7 @@ from repoman_docker.proxy.uploads import ProxyUploads
 from repoman_docker.service import Visible, everything
 from repoman_docker.v1.reading import read_asset
 
-SIZE_TIMEOUT_S = 120.0  # Something has to come so often until the length of a blob is known.
+SIZE_TIMEOUT_S = 120.0  # The longest wait for more bytes of a blob whose length is unknown.
 MANIFESTS_READ_MAX = 100  # maximum number of manifests to read for one blob
 
 _WHOLE = re.compile(r".*/([0-9]{1,18})")
