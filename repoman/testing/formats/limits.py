@@ -84,10 +84,9 @@ class LimitTests(FormatTests):
         self.store(client, by_component)
         with nearly_full_disks(site.repoman):
             assert client.delete(by_client.path).status_code in (*range(200, 300), 404, 405)
-            for asset in site.assets(hosted):
-                if asset["path"].strip("/") == by_asset.path:
-                    answer = site.http.delete(f"/service/rest/v1/assets/{asset['id']}")
-                    assert answer.status_code == 204, answer.text
+            assets = site.assets(hosted)
+            [id_] = [each["id"] for each in assets if each["path"].strip("/") == by_asset.path]
+            assert site.http.delete(f"/service/rest/v1/assets/{id_}").status_code == 204
             for component in site.components(hosted):
                 answer = site.http.delete(f"/service/rest/v1/components/{component['id']}")
                 assert answer.status_code == 204, answer.text
