@@ -124,7 +124,7 @@ class Reachability:
 
     def young_until(self, node: GraphNode) -> float:
         """Return when the grace of something ends, in seconds since the epoch."""
-        return last_promise(node) + self._options.grace_s
+        return relied_on_at(node) + self._options.grace_s
 
     def _ascend(self, paths: Iterable[str]) -> _Closure:
         closure, wanted = _Closure(), set(paths)
@@ -253,7 +253,7 @@ def _ago(now: float, at: float) -> str:
     return f"on {time.strftime('%Y-%m-%d', time.gmtime(at))} ({pluralize(days, 'day')} ago)"
 
 
-def last_promise(node: GraphNode) -> float:
+def relied_on_at(node: GraphNode) -> float:
     """Return when something was last stored, or at the latest promised to a client."""
     # A promise may be so much younger than the time that is stored.
     promised_at = node.promised_at + PROMISE_INTERVAL_S if node.promised_at else 0.0

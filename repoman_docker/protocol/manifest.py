@@ -45,12 +45,12 @@ _SCHEMA1_REFUSED = (
 )
 
 UNLIMITED = sys.maxsize
+"""No limit on descriptors: stored manifests are always read."""
 
 ARTIFACT_TYPE_MAX_CHARS = 255  # RFC 6838 allows 127 on each side of the slash.
 
 USUAL_PLATFORM = ("linux", "amd64")
 """What most clients pull of an index."""
-"""No limit on descriptors: stored manifests are always read."""
 
 
 class Kind(StrEnum):

@@ -7,7 +7,7 @@ for a while. Images of a tag are never leftovers; they are deleted with their ma
 from collections.abc import Callable, Iterable
 
 from repoman.plugin import Asset, ContentStore
-from repoman_docker.hosted.reachability import last_promise
+from repoman_docker.hosted.reachability import relied_on_at
 from repoman_docker.layout import V1_CHAIN, V1_PUSH
 from repoman_docker.v1.records import BATCH_ASSETS, ImageRecord
 
@@ -54,7 +54,7 @@ class Leftovers:
         with self._content.transaction():
             layers = self._content.graph.nodes(since.keys() - self._content.referenced(since))
             self._content.delete_assets(
-                path for path, layer in layers.items() if last_promise(layer) <= since[path]
+                path for path, layer in layers.items() if relied_on_at(layer) <= since[path]
             )
 
     def has_ended(self, push: Asset) -> bool:

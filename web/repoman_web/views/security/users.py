@@ -150,7 +150,7 @@ def set_status(name: str) -> Response:
     """Lock a user, or let them in again."""
     service, back = current_repoman().users, url_for("user.show", name=name)
     if request.form.get("status") != UserStatus.LOCKED:
-        status = _status_let_in(service.get(name))
+        status = _status_after_unlock(service.get(name))
         service.change(name, status=status)
         asked = " and is asked for another password" if status != UserStatus.ACTIVE else ""
         return done(f"{name} may log in again{asked}.", back)
@@ -160,7 +160,7 @@ def set_status(name: str) -> Response:
     return done(f"{name} is locked, and all sessions and logins have ended.", back)
 
 
-def _status_let_in(user: User) -> UserStatus:
+def _status_after_unlock(user: User) -> UserStatus:
     """Return the status of a user who is let in; a password never used is still a first one."""
     if user.is_active:
         return user.status
