@@ -208,8 +208,9 @@ def test_a_disk_that_is_filled_meanwhile_breaks_no_pull(small, registry, upstrea
         assert [each.result() for each in pulls] == [(200, digest)] * 5
     assert upstream.count("GET /v2/team/app/blobs") == 1
     assert registry.has_image("team/app", "2", HALF[::-1])
+    told = "is not cached: The disk that holds the blob store is full."
+    wait_until(lambda: told in small.log, what="the end of the fetch")
     assert "Traceback" not in small.log
-    assert "is not cached: The disk that holds the blob store is full." in small.log
 
 
 def test_a_disk_takes_nothing_new_while_it_is_nearly_full(guarded):
