@@ -17,7 +17,7 @@ ROWS_MAX = 300  # Rows that one transaction removes at most; triggers change oth
 STEP_ROWS = 20  # Rows that one statement removes.
 TRANSACTION_S = 0.02  # A transaction that has taken so long removes nothing more.
 PAUSE_S = 0.02  # The pause after each transaction, in which others can write.
-MERGE_SHARE = 0.1  # The part of all components after whose removal search indexes are merged,
+MERGE_SHARE = 0.01  # The part of all components after whose removal search indexes are merged,
 MERGE_MIN = 10_000  # if it is as many.
 UPLOADS_BATCH = 100  # Upload sessions that are removed together.
 
