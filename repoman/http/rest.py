@@ -46,7 +46,7 @@ OLD_PATHS = (
     (f"{NEXUS_ROOT}/beta/", f"{NEXUS_ROOT}/v1/"),
     (f"{METRICS_ROOT}/", f"{NEXUS_ROOT}/metrics/"),
 )
-UNTELLING = ("", "v1", "internal", "security")  # Steps that do not say what a path is about.
+GENERIC_STEPS = ("", "v1", "internal", "security")  # Steps of a path that name no kind of resource.
 PATCH_TYPES = (MERGE_PATCH, JSON)  # Media types of merge patches.
 BODY_MAX_BYTES = 1 << 20  # The largest JSON or text body.
 TAG_CHARS = 32  # Of the hash of an answer.
@@ -216,7 +216,7 @@ class _View:
         if not path:
             return (self._endpoint.url,)
         before = self._endpoint.path.partition("{")[0]
-        steps = [each for each in before.split("/") if each not in UNTELLING]
+        steps = [each for each in before.split("/") if each not in GENERIC_STEPS]
         # Besides the name of a repository a path may say its format and type.
         kind = steps[0] if steps[0] == "repositories" else "-".join(steps)
         return (kind, *map(str.lower, path.values()))

@@ -17,8 +17,8 @@ ROWS_MAX = 300  # Rows that one transaction removes at most; triggers change oth
 STEP_ROWS = 20  # Rows that one statement removes.
 TRANSACTION_S = 0.02  # A transaction that has taken so long removes nothing more.
 PAUSE_S = 0.02  # The pause after each transaction, in which others can write.
-MERGE_SHARE = 0.01  # The part of all components after whose removal search indexes are merged,
-MERGE_MIN = 10_000  # if it is as many.
+MERGE_MIN = 10_000  # Search indexes are merged after so many components were removed,
+MERGE_SHARE = 0.01  # or after this share of all components, if that is more.
 UPLOADS_BATCH = 100  # Upload sessions that are removed together.
 
 
@@ -69,12 +69,13 @@ class Purge:
     def _remove_content(self, repository_id: int, name: str, context: Progress) -> None:
         total, done = records.count_content(repository_id), 0
         indexed = records.count_components(repository_id)
+        most = max(MERGE_MIN, MERGE_SHARE * records.count_components())
         while count := self._remove_rows(repository_id):
             done += count
             context.progress(done, total, name)
             context.pause(PAUSE_S)
             left = records.count_components(repository_id)
-            if indexed - left >= max(MERGE_MIN, MERGE_SHARE * records.count_components()):
+            if indexed - left >= most:
                 indexed = left
                 self._merge_indexes(context)
 
