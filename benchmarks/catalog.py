@@ -6,7 +6,6 @@ bar.
 """
 
 import argparse
-import gc
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ from benchmarks.search import print_times
 from repoman.catalog.model import Page, PageRequest
 from repoman.config import DatabaseSettings
 from repoman.db.database import FILE, Database
+from repoman.server.process import calm_collector
 from tests.catalog_questions import (
     ASSETS,
     COMPONENTS,
@@ -42,7 +42,7 @@ def run(directory: Path, count: int) -> list[str]:
     database = Database(directory, DatabaseSettings())
     database.open()
     catalog = make_catalog()
-    gc.freeze()  # as the server does at its start
+    calm_collector()
     missed = []
     for questions, method in (
         (COMPONENTS, catalog.components),

@@ -6,7 +6,6 @@ triggers make the sums. The program fails if the collection, or its longest step
 """
 
 import argparse
-import gc
 import sqlite3
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from benchmarks.__main__ import _roomy
 from repoman.collection import CollectionOptions, collect
 from repoman.db.database import FILE
+from repoman.server.process import calm_collector
 from repoman.testing import RepomanFactory
 from repoman_docker import plugin
 
@@ -115,8 +115,7 @@ def run(directory: Path, count: int) -> bool:
     begin = time.perf_counter()
     fill(directory / FILE, collector.repository_id, count)
     print(f"{count:,} manifests stored in {time.perf_counter() - begin:.0f} s")
-    gc.collect()
-    gc.freeze()  # as the server does at its start
+    calm_collector()
     watcher, begin = Watcher(), time.process_time()
     options = CollectionOptions(NOW + 400 * DAY_S, DAY_S)
     result = collect([("images", collector)], options, watcher, 86_400.0)

@@ -8,7 +8,6 @@ link leads nowhere.
 """
 
 import argparse
-import gc
 import hashlib
 import html
 import json
@@ -31,6 +30,7 @@ from benchmarks.search import print_times
 from repoman.core import Repoman
 from repoman.db.database import FILE
 from repoman.http.router import create_application
+from repoman.server.process import calm_collector
 from repoman.testing import ADMIN, HttpClient, RepomanFactory
 from repoman.testing.client import after_admission
 from repoman_docker import plugin as docker
@@ -228,7 +228,7 @@ def run(directory: Path, components: int, rounds: int) -> list[str]:
     print(f"{components:,} components stored in {took:.0f} s; the database has {size:,.0f} MiB")
     browser = Browser(repoman)
     walk, meter = PageWalk(routes_of(repoman), browser.get, OF_A_KIND), Meter(browser, rounds)
-    gc.freeze()  # as the server does at its start
+    calm_collector()
     for visited in walk.run(*STARTS):
         meter.measure(visited)
     factory.stop()

@@ -8,7 +8,6 @@ answer misses the bar.
 """
 
 import argparse
-import gc
 import sqlite3
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from benchmarks.search import print_times
 from repoman.core import Repoman
 from repoman.db.database import FILE
 from repoman.security.rights_records import Role, SelectorRow
+from repoman.server.process import calm_collector
 from repoman.testing import ADMIN, HttpClient, RepomanFactory
 from repoman_raw import plugin
 from tests.fill import fill
@@ -123,7 +123,7 @@ def run(directory: Path, count: int, rounds: int) -> list[str]:
     took = time.perf_counter() - begin
     print(f"{count:,} components stored in {took:.0f} s; the database has {size:,.0f} MiB")
     client = HttpClient(repoman)
-    gc.freeze()  # as the server does at its start
+    calm_collector()
     missed = []
     for user in (ADMIN[0], "range", "pattern"):
         for name, path in QUESTIONS.items():

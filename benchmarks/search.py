@@ -7,7 +7,6 @@ the bar.
 """
 
 import argparse
-import gc
 import random
 import sqlite3
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from benchmarks.__main__ import _roomy
+from repoman.server.process import calm_collector
 from repoman.testing import HttpClient, RepomanFactory
 from repoman_docker import plugin
 
@@ -125,7 +125,7 @@ def run(directory: Path, count: int, rounds: int) -> bool:
     size = (directory / "repoman.db").stat().st_size / (1 << 20)
     print(f"{count:,} images stored and indexed in {build:.0f} s; the database has {size:,.0f} MiB")
     client = HttpClient(repoman, connector="images")
-    gc.freeze()  # as the server does at its start
+    calm_collector()
     measure(client, lambda: "warm", 20)
     took: list[float] = []
     for what, make in terms(found).items():

@@ -86,7 +86,7 @@ def serve(settings: Settings, announce: Announce, *, adopt: bool = False) -> Non
         _warn_of_address(settings.server)
         entry = ("main", main.url.rstrip("/") + settings.server.context_path + "/")
         announce([entry, *((each.repository, each.url) for each in connectors.open_connectors())])
-        _calm_collector()
+        calm_collector()
         try:
             server.run()
         finally:
@@ -157,7 +157,7 @@ def _share_heaps() -> None:
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, HEAPS_MAX)
 
 
-def _calm_collector() -> None:
+def calm_collector() -> None:
     """Keep the garbage collector from looking repeatedly at what the start has made.
 
     That held every request up for tens of milliseconds; requests leave few cycles behind.
