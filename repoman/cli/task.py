@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
@@ -252,7 +253,9 @@ def delete(repoman: Repoman, name: str) -> None:
 def execute(run_id: int) -> None:
     """Execute a run for the server, which sends its settings to standard input."""
     os.nice(LOWEST_PRIORITY)
-    settings = Settings(**json.load(sys.stdin))
+    values = json.load(sys.stdin)
+    # The environment would override the data directory that the server was given with --data.
+    settings = Settings(**values).model_copy(update={"data": Path(values["data"])})
     logging.basicConfig(level=settings.log.level)
     with Repoman(settings) as repoman:
         state = repoman.make_runner("process").adopt(repoman.tasks.get_run(run_id))

@@ -13,6 +13,7 @@ from repoman.config import Settings
 from repoman.core import Repoman
 from repoman.errors import Conflict
 from tests.clock import wait_until
+from tests.live import LiveServer
 
 VERIFY = "Admin - Verify blob stores"
 
@@ -111,3 +112,17 @@ def test_a_killed_server_continues_to_remove_a_deleted_repository(server):
     assert (count("asset"), count("component"), count("reference")) == (0, 0, 0)
     task = tasks_of(server)["repository.purge-deleted"]
     assert task["last_result"] == "ok"
+
+
+def test_the_process_of_a_task_works_on_the_data_that_the_server_was_given(tmp_path):
+    server = LiveServer(tmp_path / "server")
+    elsewhere = tmp_path / "elsewhere"
+    server.environment["REPOMAN_DATA"] = str(elsewhere)  # The option --data overrides it.
+    server.start()
+    try:
+        server.cli("task", "set", VERIFY, "--enabled", "--schedule", "manual")
+        done = server.cli("task", "run", VERIFY, "--follow", check=False)
+        assert done.stdout.splitlines()[1:] == ["ok: Read 0 blobs; damaged or missing: 0."]
+        assert not elsewhere.exists()
+    finally:
+        server.end()
