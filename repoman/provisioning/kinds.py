@@ -8,6 +8,8 @@ from pydantic import Field
 from repoman.core import Repoman
 from repoman.provisioning.documents import Secrets, plain, without_defaults
 from repoman.provisioning.kind import Kind, State, at, changed, check_same, parse_entry
+from repoman.repositories.changes import leads_elsewhere
+from repoman.repositories.recipes import Recipe
 from repoman.sections import Section
 from repoman.tasks.model import Task
 from repoman.tasks.schedule import Frequency, Schedule, parse_schedule
@@ -65,11 +67,20 @@ class Repositories(Kind):
         check_same("recipe", path, old, new)
         with at(f"{path}.settings"):
             recipe.check_sections(entry.settings)
-        for key, kind in recipe.sections.items():
-            before = old["settings"].get(key) if old else None
-            place = f"{path}.settings.{key}"
-            new["settings"][key] = self._settings(kind, entry.settings.get(key), place, before)
+        before = old["settings"] if old else {}
+        new["settings"] = self._sections(recipe, entry, path, before)
+        if old and leads_elsewhere(recipe, before, new["settings"]):
+            new["settings"] = self._sections(recipe, entry, path, {})  # It gets no former secrets.
         return new
+
+    def _sections(self, recipe: Recipe, entry: RepositoryEntry, path: str, old: State) -> State:
+        """Return the values of all sections; secrets that the entry lacks are the old ones."""
+        return {
+            key: self._settings(
+                kind, entry.settings.get(key), f"{path}.settings.{key}", old.get(key)
+            )
+            for key, kind in recipe.sections.items()
+        }
 
     def create(self, name: str, new: State) -> None:
         """Create a repository."""
@@ -79,9 +90,11 @@ class Repositories(Kind):
 
     def change(self, name: str, old: State, new: State) -> None:
         """Change the settings that differ."""
-        before = old["settings"]
-        sections = {key: changed(before.get(key, {}), new["settings"][key]) for key in before}
-        settings = {key: values for key, values in sections.items() if values}
+        before, settings = old["settings"], new["settings"]
+        recipe = self._repoman.repositories.get_recipe(new["recipe"])
+        if not leads_elsewhere(recipe, before, settings):  # Else secrets go that are not given.
+            sections = {key: changed(before.get(key, {}), settings[key]) for key in before}
+            settings = {key: values for key, values in sections.items() if values}
         online = new["online"] if new["online"] != old["online"] else None
         self._repoman.repositories.update(name, settings, is_online=online)
 

@@ -30,8 +30,7 @@ def merge_settings(
         name: merge(recipe.sections.get(name, Section), old.get(name, {}), given.get(name, {}))
         for name in {**old, **given}
     }
-    former, remote = remote_in(recipe, old), remote_in(recipe, merged)
-    if former == remote or _is_same_server(former, remote):
+    if not leads_elsewhere(recipe, old, merged):
         return merged
     return {
         name: _without_secrets(recipe.sections.get(name, Section), values, given.get(name, {}))
@@ -39,10 +38,14 @@ def merge_settings(
     }
 
 
-def _is_same_server(former: str, remote: str) -> bool:
+def leads_elsewhere(recipe: Recipe, old: Settings, new: Settings) -> bool:
+    """Return whether the remote in new settings is on another server than that in the old ones."""
+    former, remote = remote_in(recipe, old), remote_in(recipe, new)
+    if former == remote:
+        return False
     with suppress(ValueError):
-        return is_same_server(former, remote)
-    return False
+        return not is_same_server(former, remote)
+    return True
 
 
 def _without_secrets(

@@ -206,6 +206,34 @@ def test_secrets_change_and_go_by_the_file_and_are_never_shown(repoman):
     assert SECRET not in json.dumps(repoman.audit.search(limit=1000))
 
 
+def test_a_secret_of_the_file_goes_with_a_proxy_to_another_server(repoman):
+    fill(repoman)
+    document = export(repoman)
+    mirror = document["repositories"]["mirror"]["settings"]
+    mirror["proxy"]["remote_url"] = "https://files.example.org"
+    assert apply(repoman, document) == ["change repository mirror"]
+    http = repoman.repositories.get("mirror").config.sections["http_client"]
+    assert http.password.get_secret_value() == SECRET
+    assert apply(repoman, document) == []
+
+
+def test_a_secret_that_the_file_leaves_out_goes_to_no_other_server(repoman):
+    fill(repoman)
+    document = export(repoman)
+    mirror = document["repositories"]["mirror"]["settings"]
+    del mirror["http_client"]["password"]
+    mirror["proxy"]["remote_url"] = "https://files.example.org"
+    [change] = Provisioning(repoman, SECRETS).apply(document, dry_run=True).changes
+    assert [path for path, *_ in change.values()] == [
+        "settings.proxy.remote_url",
+        "settings.http_client.password",
+    ]
+    apply(repoman, document)
+    http = repoman.repositories.get("mirror").config.sections["http_client"]
+    assert http.password.get_secret_value() == ""
+    assert apply(repoman, document) == []
+
+
 def test_a_secret_that_is_not_known_is_told_with_its_path(repoman):
     text = """
     repositories:
