@@ -20,7 +20,7 @@ from repoman.printable import render_size
 from repoman.proxy.cache_records import CacheRecords
 from repoman.proxy.download import STORAGE_ERRORS, Download
 from repoman.proxy.failures import ascii_host_of
-from repoman.proxy.fetching import FetchRequest
+from repoman.proxy.fetching import Body, FetchRequest
 from repoman.proxy.freshness import Ages, NegativeCache
 from repoman.proxy.remote_health import Condition, RemoteHealth, RemoteState
 from repoman.proxy.services import ProxyServices, Trimmed
@@ -294,6 +294,10 @@ class ProxyCache:
         """Return the request with what every download does here."""
         keep = request.keep
 
+        def open_for_readers(start: int) -> Body:
+            with self.client.gate.waited_for():
+                return request.open(start)
+
         def keep_and_trim(blob: StoredBlob) -> None:
             with acting_by(FETCH):
                 keep(blob)
@@ -302,6 +306,7 @@ class ProxyCache:
 
         return replace(
             request,
+            open=open_for_readers,
             keep=keep_and_trim,
             note_failure=self._note_failure,
             waiting=partial(self.client.gate.passed, request.title),

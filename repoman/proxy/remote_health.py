@@ -349,6 +349,20 @@ class RemoteGate:
         self._changed = threading.Condition()
         # By thread, since when and for what it waits; the longest wait first.
         self._inside: dict[int, tuple[float, str]] = {}
+        self._waited_for: set[int] = set()  # threads
+
+    @contextmanager
+    def waited_for(self) -> Iterator[None]:
+        """Ask the remote inside of this for those who have places to wait for the calling thread.
+
+        It takes no place: they could have taken them all, and would wait for each other.
+        """
+        me = threading.get_ident()
+        self._waited_for.add(me)
+        try:
+            yield
+        finally:
+            self._waited_for.discard(me)
 
     @contextmanager
     def passed(self, what: str = "") -> Iterator[None]:
@@ -361,7 +375,7 @@ class RemoteGate:
             UpstreamBusy: too many wait for it already, and for too long.
         """
         me = threading.get_ident()
-        if me in self._inside:
+        if me in self._inside or me in self._waited_for:
             yield
             return
         with waiting():

@@ -10,6 +10,7 @@ from contextlib import suppress
 import pytest
 
 from repoman.errors import RepomanError
+from repoman.proxy.remote_health import WAITERS_MAX
 from repoman_docker.protocol.reference import Digest
 from tests.clock import WAIT_S
 from tests.fakes.registry import Fault
@@ -56,6 +57,21 @@ def test_fifty_clients_make_one_request(proxy, upstream):
     assert set(pulled) == {image.manifest}
     gets = [line for line in upstream.lines() if line.startswith("GET")]
     assert len(gets) == len(set(gets)) == 1 + len(image.blobs)
+
+
+def test_readers_of_many_blobs_leave_their_fetches_a_way(make_proxy, proxy, upstream, monkeypatch):
+    blobs = [secrets.token_bytes(100) for _ in range(WAITERS_MAX)]
+    paths = [f"{NAME}/blobs/{upstream.put_blob(NAME, each)}" for each in blobs]
+    cache = make_proxy.repoman.repositories.get(name_of(proxy)).service.blobs._site.cache
+    fetches = []
+    fetchers = make_proxy.repoman.proxies.fetchers
+    monkeypatch.setattr(fetchers, "submit", lambda _, fetch: fetches.append(fetch))
+    with ThreadPoolExecutor(2 * WAITERS_MAX) as pool:
+        pulls = [pool.submit(proxy.get, path) for path in paths]
+        wait_until(lambda: len(cache.client.gate._inside) == WAITERS_MAX, what="the readers")
+        for each in fetches:
+            pool.submit(each)
+        assert [each.result(WAIT_S).body for each in pulls] == blobs
 
 
 def test_the_fetch_goes_on_without_its_client(make_proxy, proxy, upstream, blob, gets):

@@ -50,6 +50,12 @@ def test_who_is_inside_may_enter_again(gate):
     assert gate._inside == {}
 
 
+def test_who_is_waited_for_takes_no_place(gate, full):
+    with gate.waited_for():
+        assert enter(gate)
+    assert len(gate._inside) == WAITERS_MAX
+
+
 def test_while_the_remote_is_quick_all_have_their_turn(gate, full):
     with ThreadPoolExecutor(1) as pool:
         next_one = pool.submit(enter, gate)
