@@ -128,11 +128,13 @@ class UserTokens:
 
     def of_user(self, user: str | None = None) -> list[UserToken]:
         """Return the tokens of a user, or of all users, by user and name."""
-        return records.list_tokens(user)
+        return list(map(self._as_it_ends, records.list_tokens(user)))
 
     def page(self, query: TokenQuery, after: tuple[str, str] | None, limit: int) -> list[UserToken]:
         """Return tokens of all users behind the names of a user and a token, by these."""
-        return records.page_tokens(query, after, limit)
+        if query.is_endless and self._policy().expiration_enabled:
+            return []
+        return list(map(self._as_it_ends, records.page_tokens(query, after, limit)))
 
     def count(self, users: Iterable[str]) -> dict[str, int]:
         """Return how many tokens each of these users has; those without any are missing."""
@@ -214,10 +216,20 @@ class UserTokens:
         return is_right and is_theirs and user.is_active and not self._has_expired(token)
 
     def _has_expired(self, token: UserToken) -> bool:
-        now, policy = self._clock(), self._policy()
-        if policy.expiration_enabled and token.created_at + policy.expiration_days * DAY_S <= now:
-            return True
-        return token.expires_at is not None and token.expires_at <= now
+        end = self._end_of(token)
+        return end is not None and end <= self._clock()
+
+    def _as_it_ends(self, token: UserToken) -> UserToken:
+        """Return a token whose end is the one that counts."""
+        return replace(token, expires_at=self._end_of(token))
+
+    def _end_of(self, token: UserToken) -> float | None:
+        """Return when a token ends, by itself or by the options; None: never."""
+        policy = self._policy()
+        if not policy.expiration_enabled:
+            return token.expires_at
+        end = token.created_at + policy.expiration_days * DAY_S
+        return end if token.expires_at is None else min(end, token.expires_at)
 
 
 def is_user_token(text: str) -> bool:

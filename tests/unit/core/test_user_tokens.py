@@ -5,8 +5,9 @@ import pytest
 from repoman.errors import Conflict, Invalid, NotFound, Unauthenticated
 from repoman.security import user_tokens as module
 from repoman.security.actors import Action, Actor, Credentials, Limit
+from repoman.security.options import UserTokenOptions
 from repoman.security.user_records import Status, delete_user, find_user, insert_user, update_user
-from repoman.security.user_token_records import find_token
+from repoman.security.user_token_records import TokenQuery, find_token
 from repoman.security.user_tokens import UserTokens
 
 DAY = 86_400
@@ -118,6 +119,18 @@ def test_a_token_expires(site):
     assert site.tokens.limit_of(token.id) is None
     with pytest.raises(Unauthenticated):
         site.log_in(secret)
+
+
+def test_tokens_are_listed_with_the_end_that_the_options_give_them(site):
+    site.make("endless")
+    site.make("long", days=90)
+    site.make("short", days=2)
+    policy = UserTokenOptions(expiration_enabled=True, expiration_days=30)
+    tokens = UserTokens(site.database, lambda: site.now, lambda: policy)
+    ends = {each.name: (each.expires_at - site.now) / DAY for each in tokens.of_user("ann")}
+    assert ends == {"endless": 30, "long": 30, "short": 2}
+    assert tokens.page(TokenQuery(), None, 10) == tokens.of_user()
+    assert tokens.page(TokenQuery(is_endless=True), None, 10) == []
 
 
 def test_a_disabled_user_has_no_tokens_meanwhile(site):
