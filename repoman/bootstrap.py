@@ -24,6 +24,7 @@ ABOUT_ADMIN = {
     "email": "admin@example.org",
 }
 PASSWORD_FILE = "admin.password"  # noqa: S105 - a file name, not a password
+PASSWORD_BYTES = 18  # Random bytes of the first password, which has more characters than bytes.
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ def seed(
     """
     if users.all():
         return
-    password = secrets.token_urlsafe(18)
+    password = secrets.token_urlsafe(max(PASSWORD_BYTES, users.min_chars))
     with database.transaction():
         if users.all():  # another process was faster
             return

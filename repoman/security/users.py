@@ -31,8 +31,8 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 class Users:
     """Users with a password in this server's database; the realm called local.
 
-    Args:
-        min_chars: of a password.
+    Attributes:
+        min_chars: characters that a password has at least.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Users:
         self.__name__ = LOCAL  # what plugins are registered as
         self._database = database
         self._passwords = passwords
-        self._min_chars = min_chars
+        self.min_chars = min_chars
         self._find_user = records.user_finder(database)
         self._observers: list[Callable[[str], None]] = []
 
@@ -252,9 +252,9 @@ class Users:
             observer(name)
 
     def _hash(self, password: str) -> str:
-        if not self._min_chars <= len(password) <= PASSWORD_MAX_CHARS:
+        if not self.min_chars <= len(password) <= PASSWORD_MAX_CHARS:
             raise Invalid(
-                f"password: must have {self._min_chars} to {PASSWORD_MAX_CHARS} characters.",
+                f"password: must have {self.min_chars} to {PASSWORD_MAX_CHARS} characters.",
                 field="password",
             )
         if CONTROL.search(password):

@@ -132,3 +132,10 @@ def test_the_second_of_two_first_starts_leaves_the_password_of_the_other(
         )
         assert password_file.read_text() == password
         assert log_in(repoman, password.strip()) == "admin"
+
+
+def test_the_first_password_is_as_long_as_the_settings_want_it(tmp_path, toy, password_file):
+    settings = Settings(data=tmp_path / "data", security={"password_min_chars": 100})
+    with Repoman(settings, {"toy": toy}) as repoman:
+        password = password_file.read_text().strip()
+        assert log_in(repoman, password) == "admin"
