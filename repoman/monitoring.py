@@ -1,13 +1,14 @@
 """What monitoring is told of the services; they count nothing for it, but are asked."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from repoman.caching import BUDGET
 from repoman.core import Repoman
 from repoman.doctor.model import ORDER, PROBLEMS
 from repoman.metrics import Metric, gauge, labelled
-from repoman.tasks.model import RunState
+from repoman.tasks.model import Run, RunState
+from repoman.tasks.service import TaskState
 
 
 def collect_all(repoman: Repoman) -> list[Metric]:
@@ -52,17 +53,25 @@ def _collect_stores(repoman: Repoman) -> Iterator[Metric]:
 
 def _collect_tasks(repoman: Repoman) -> Iterator[Metric]:
     states = repoman.tasks.states()
-    failed = {
-        each.task.name: int(each.last is not None and each.last.state is RunState.FAILED)
-        for each in states
-    }
+    failed = _by_name(states, lambda each: each.last, RunState.FAILED)
     text = "Whether the last run of the task failed."
     yield labelled("gauge", "repoman_task_failed", text, "task", failed)
-    running = {
-        each.task.name: int(each.current is not None and each.current.state is RunState.RUNNING)
-        for each in states
-    }
+    running = _by_name(states, lambda each: each.current, RunState.RUNNING)
     yield labelled("gauge", "repoman_task_running", "Whether the task runs.", "task", running)
+
+
+def _by_name(
+    states: Iterable[TaskState], run_of: Callable[[TaskState], Run | None], wanted: RunState
+) -> dict[str, int]:
+    """Return 1 for the name of each task whose run is in a state, and 0 for all others.
+
+    Tasks may have the same name: then one of them is enough.
+    """
+    found: dict[str, int] = {}
+    for each in states:
+        run, name = run_of(each), each.task.name
+        found[name] = max(found.get(name, 0), int(run is not None and run.state is wanted))
+    return found
 
 
 def _collect_doctor(repoman: Repoman) -> Iterator[Metric]:

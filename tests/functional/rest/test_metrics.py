@@ -5,6 +5,7 @@ import re
 import pytest
 
 from repoman.logs import LINES_KEPT
+from repoman.tasks.schedule import parse_schedule
 from repoman_raw import plugin as raw
 
 ANN = ("ann", "a password")
@@ -165,3 +166,16 @@ def test_blob_stores_and_tasks_are_told(client, repoman):
     found = numbers(client)
     assert found[f'repoman_task_failed{{task="{name}"}}'] == 1
     assert found[f'repoman_task_running{{task="{name}"}}'] == 0
+
+
+def test_a_task_that_failed_is_told_of_whatever_its_namesake_did(client, repoman):
+    failing, other = (
+        repoman.tasks.create(type_id, "look", {}, parse_schedule("manual"))
+        for type_id in ("blobstore.verify", "usage.check")
+    )
+    client.put("/repository/files/a", b"x" * 1000)
+    [path] = (repoman.data / "blobs/default/sha256").glob("*/*")
+    path.write_bytes(b"damaged")
+    for each in (failing, other):
+        repoman.make_runner().execute(repoman.tasks.run(each))
+    assert numbers(client)['repoman_task_failed{task="look"}'] == 1
