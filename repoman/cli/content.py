@@ -14,7 +14,7 @@ from repoman.catalog.distinct_versions import DistinctVersion, VersionOrder, sor
 from repoman.catalog.folders import FILES_MAX, delete_folder, examine_folder
 from repoman.catalog.model import AssetView, Page, PageRequest
 from repoman.catalog.search_terms import SORTS, Terms
-from repoman.cli.common import PATH, parse_assignments, render_time, with_repoman
+from repoman.cli.common import parse_assignments, render_time, with_repoman
 from repoman.core import Repoman
 from repoman.printable import pluralize
 from repoman.repositories.component_upload import UploadedFile
@@ -22,6 +22,7 @@ from repoman.repositories.component_upload import UploadedFile
 PAGE_ITEMS = 200  # The items that a command reads at a time.
 READ_BYTES = 1 << 20  # The bytes of a file that a command reads at a time.
 
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 LIMIT = click.option(
     "--limit", type=click.IntRange(1), help="Show only so many of them. Default: all."
 )
@@ -69,7 +70,7 @@ def delete_components(repoman: Repoman, ids: tuple[str, ...]) -> None:
 
 @component.command("upload")
 @click.argument("repository")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=PATH)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
 @click.option(
     "--field",
     "fields",

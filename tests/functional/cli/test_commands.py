@@ -137,3 +137,14 @@ def test_quotas_by_commands(run):
     for wrong in ([], ["--hard-quota", "1", "--no-hard-quota"], ["--no-quota", "--used-quota=1"]):
         done = CliRunner().invoke(cli, ["blobstore", "set", "default", *wrong])
         assert "Give one of" in str(done.exception)
+
+
+def test_a_file_that_is_not_there_is_told_and_nothing_is_uploaded(run, tmp_path):
+    run("repo", "create", "raw-hosted", "files")
+    (tmp_path / "one").write_text("one")
+    for other in ("missing", "."):
+        words = ["component", "upload", "files", str(tmp_path / "one"), str(tmp_path / other)]
+        done = CliRunner().invoke(cli, words)
+        assert (done.exit_code, type(done.exception)) == (2, SystemExit)
+        assert str(tmp_path / other) in done.output
+    assert run("asset", "list", "files") == ""
