@@ -1,13 +1,18 @@
 """The configuration as a file: exports, differences, and what applying a file does."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 import yaml
 
 from repoman.errors import Invalid
 from repoman.provisioning.documents import Secrets, parse_document, render_document
-from repoman.provisioning.plan import Provisioning
+from repoman.provisioning.kinds import OptionSections
+from repoman.provisioning.plan import KINDS, Provisioning
+from repoman.provisioning.policy_kinds import CleanupPolicyObjects
+from repoman.provisioning.security_kinds import LdapServerObjects
 from repoman.repositories.cleanup_records import CleanupPolicy
 from repoman.repositories.routing_records import RoutingMode, RoutingRule
 from repoman.security.certificates import CertificateFiles, create_certificate
@@ -497,6 +502,17 @@ def test_a_repository_of_a_lost_plugin_is_left_alone(tmp_path):
         assert factory({"raw": raw}).repositories.get("files").problem is None
     finally:
         factory.stop()
+
+
+def test_the_manual_names_what_an_entry_may_have():
+    manual = (Path(__file__).parents[3] / "docs/automation.md").read_text()
+    for kind in KINDS:
+        if kind in (CleanupPolicyObjects, LdapServerObjects, OptionSections):
+            continue  # It points to where theirs are.
+        [row] = re.findall(rf"^\| `{kind.section}` \|(.*)$", manual, re.MULTILINE)
+        named = set(re.findall(r"`(\w+)`", row))
+        others = {"blobs", "kind", "limit"}  # a directory, and what a quota has
+        assert named - others == kind.entry.model_fields.keys(), kind.section
 
 
 # The commands ------------------------------------------------------------------------------------
