@@ -16,11 +16,13 @@ from repoman.cli.ownership import act_as_owner
 from repoman.config import Settings, load_settings
 from repoman.core import Repoman
 from repoman.db.database import FILE
-from repoman.errors import Invalid, NotFound
+from repoman.durable import NewFile, replace_files
+from repoman.errors import Invalid, NotFound, Unavailable
 from repoman.events.origin import Origin, acting_as
 from repoman.sections import Text
 
 STDIN_MAX_BYTES = 1 << 20  # The longest value that a command reads from standard input.
+FILE_MODE = 0o666  # Permissions of a file for everybody, less those that the umask takes.
 LOWEST_PRIORITY = 19  # The niceness of long work beside a server.
 PATH = click.Path(path_type=Path)
 MOMENT = click.DateTime(
@@ -83,6 +85,25 @@ def with_repoman(command: Callable[..., None]) -> Callable[..., None]:
             command(repoman=repoman, **options)
 
     return run
+
+
+def write_file(path: Path, data: bytes, mode: int = FILE_MODE) -> None:
+    """Write a file that somebody has asked for, whole or not at all.
+
+    What is there and no file, such as a pipe, is written to as it is.
+
+    Raises:
+        Unavailable: it cannot be written.
+    """
+    try:
+        target = path.resolve()  # A link stays.
+        if path.exists() and not target.is_file():
+            path.write_bytes(data)
+        else:
+            replace_files(NewFile(target, data, mode))
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise Unavailable(f"{path} cannot be written: {reason}.") from error
 
 
 def cli_origin() -> Origin:

@@ -7,7 +7,7 @@ from typing import IO, Any
 
 import click
 
-from repoman.cli.common import read_values, with_repoman
+from repoman.cli.common import PATH, read_values, with_repoman, write_file
 from repoman.cli.connectors import check_connectors
 from repoman.core import Repoman
 from repoman.errors import Invalid
@@ -17,7 +17,7 @@ FORMS = ("yaml", "json")
 
 
 @click.command()
-@click.argument("file", type=click.File("w", encoding="utf-8", lazy=False), default="-")
+@click.argument("file", type=PATH, default="-")
 @click.option(
     "--format",
     "form",
@@ -26,7 +26,7 @@ FORMS = ("yaml", "json")
 )
 @click.option("--full", is_flag=True, help="Include settings that have their default values.")
 @with_repoman
-def export(repoman: Repoman, file: IO[str], form: str | None, full: bool) -> None:
+def export(repoman: Repoman, file: Path, form: str | None, full: bool) -> None:
     """Write the configuration to FILE, or to standard output: all that 'repoman apply' can set.
 
     Secrets are not written; references to environment variables take their place. Users have no
@@ -36,8 +36,11 @@ def export(repoman: Repoman, file: IO[str], form: str | None, full: bool) -> Non
     from repoman.provisioning.plan import Provisioning
 
     document, skipped = Provisioning(repoman).export(is_full=full)
-    is_json = Path(file.name).suffix == ".json"
-    file.write(render_document(document, form or ("json" if is_json else "yaml")))
+    text = render_document(document, form or ("json" if file.suffix == ".json" else "yaml"))
+    if str(file) == "-":
+        click.echo(text, nl=False)
+    else:
+        write_file(file, text.encode())
     for each in skipped:
         click.echo(f"Not exported: {each}, whose format or type is not installed.", err=True)
 

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from logging.handlers import QueueHandler, QueueListener
@@ -11,11 +10,10 @@ from queue import SimpleQueue
 
 import click
 
-from repoman.cli.common import PATH, with_data, with_repoman, with_settings
+from repoman.cli.common import PATH, with_data, with_repoman, with_settings, write_file
 from repoman.config import Settings
 from repoman.core import Repoman
-from repoman.durable import NewFile, replace_files
-from repoman.errors import Unavailable
+from repoman.durable import PRIVATE_FILE_MODE
 from repoman.events.origin import current_origin
 from repoman.printable import LOG_FORMAT, PrintableFormatter
 from repoman.server.process import serve as run_server
@@ -81,11 +79,7 @@ def support_zip(repoman: Repoman, file: Path) -> None:
 
     The log and the threads of a running server are only in the file that its REST API makes.
     """
-    try:
-        replace_files(NewFile(file, make_support_zip(repoman)))
-    except OSError as error:
-        reason = os.strerror(error.errno or 0)
-        raise Unavailable(f"{file} cannot be written: {reason}.") from error
+    write_file(file, make_support_zip(repoman), PRIVATE_FILE_MODE)
     click.echo(f"Wrote {file}.")
 
 

@@ -584,3 +584,21 @@ def test_a_running_server_takes_over_what_is_applied(server, tmp_path):
     assert is_open(port)
     answer = requests.get(f"http://127.0.0.1:{port}/v2/", auth=server.admin, timeout=10)
     assert answer.status_code == 200
+
+def test_an_export_that_fails_leaves_the_former_file_as_it_is(alone, tmp_path):
+    file = tmp_path / "repoman.yaml"
+    alone.cli("export", str(file))
+    before = file.read_bytes()
+    (alone.data / "keys/secrets.key").unlink()
+    assert alone.cli("export", str(file), check=False).returncode == 1
+    assert file.read_bytes() == before
+
+
+def test_an_export_goes_into_a_pipe_and_by_a_link(alone, tmp_path):
+    file, link = tmp_path / "repoman.yaml", tmp_path / "link.yaml"
+    link.symlink_to(file)
+    alone.cli("export", str(link))
+    assert link.is_symlink()
+    assert alone.cli("export", "/dev/stdout").stdout == file.read_text()
+    refused = alone.cli("export", str(tmp_path / "missing/repoman.yaml"), check=False)
+    assert refused.stderr.endswith("cannot be written: No such file or directory.\n")
