@@ -5,7 +5,7 @@ from functools import partial
 
 from repoman.blobs.upload import BlobUpload
 from repoman.caching import LruCache
-from repoman.errors import Invalid, RepomanError
+from repoman.errors import Invalid, NotFound, RepomanError
 from repoman.files.format import (
     Document,
     File,
@@ -48,6 +48,8 @@ class GroupFiles:
     def document(self, metadata: Metadata) -> Document:
         """Return what the members say together; what one of them lacks is told."""
         members = self._answering(metadata)
+        if metadata.package and not members:
+            raise NotFound(f"No member of the group answers for {metadata.package}.")
         owned = {} if metadata.package else self._owners.by_member(metadata)
         answers, warnings = self._members.gather(
             members, lambda each: (each, each.service.document(metadata))

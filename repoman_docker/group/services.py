@@ -29,6 +29,7 @@ from repoman_docker.merge import (
     read_names,
 )
 from repoman_docker.protocol.descriptor import Descriptor
+from repoman_docker.protocol.errors import ErrorCode
 from repoman_docker.protocol.reference import Digest, Tag
 from repoman_docker.search import SEARCH_TIMEOUT_S, Filter, SearchResult, collect
 from repoman_docker.service import (
@@ -44,6 +45,7 @@ from repoman_docker.service import (
     V1Image,
     Visible,
     everything,
+    failure,
 )
 from repoman_docker.v1.reading import pieces_of
 
@@ -186,6 +188,12 @@ class GroupLists:
 
     def tags(self, name: str, after: str, limit: int) -> Listed[str]:
         """See :class:`repoman_docker.service.ListService`."""
+        if not self._members.serving(name):
+            raise failure(
+                ErrorCode.NAME_UNKNOWN,
+                f"No member of the group answers for {name}.",
+                {"name": name},
+            )
         return self._merged(
             name,
             lambda member: member.lists.tags(name, after, limit),

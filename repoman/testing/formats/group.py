@@ -236,3 +236,17 @@ class GroupTests(FormatTests):
         site.repoman.repositories.update(group.mirror, {}, is_online=False)
         assert self.is_named(group.client, own)
         assert group.client.get(self.samples()[0].path).status_code == 404
+
+    def test_group_whose_members_are_all_offline_has_nothing(
+        self, site: Site, group: Group
+    ) -> None:
+        sample = self.samples()[0]
+        lonely = site.create(f"{self.name}-group", {"group": {"members": [group.mirror]}})
+        site.repoman.repositories.update(group.mirror, {}, is_online=False)
+        client = site.client(lonely)
+        assert client.get(sample.path).status_code == 404
+        for path, text in self.documents(sample).items():
+            answer = client.get(path)
+            is_empty = answer.status_code == 200 and text not in answer.text
+            assert answer.status_code == 404 or is_empty, path
+        assert not self.is_named(client, sample)

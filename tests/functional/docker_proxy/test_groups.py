@@ -101,6 +101,15 @@ def test_the_rule_of_a_group_keeps_no_other_member_from_answering(
     assert upstream.log == []
 
 
+def test_a_group_whose_members_are_offline_has_no_image(make_proxy, proxy, upstream):
+    upstream.put(NAME, "1", make_image())
+    group = make_proxy.group(proxy)
+    make_proxy.repoman.repositories.update(name_of(proxy), {}, is_online=False)
+    for path, code in ((f"{NAME}/tags/list", "NAME_UNKNOWN"), (TAG, "MANIFEST_UNKNOWN")):
+        answer = group.get(path)
+        assert (answer.status, answer.code) == (404, code)
+
+
 # --- Outages -------------------------------------------------------------------------------------
 
 

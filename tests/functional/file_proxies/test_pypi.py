@@ -216,6 +216,13 @@ def test_a_group_says_what_it_could_not_ask_for(page, repoman, server):
     assert page("all", "demo", status=502)
 
 
+def test_a_project_that_is_pinned_to_a_member_that_is_offline_is_not_there(page, repoman):
+    repoman.repositories.update("all", {"group": {"pins": {"demo": ["mirror"]}}})
+    assert names(page("all")) == [NAME]
+    repoman.repositories.update("mirror", {}, is_online=False)
+    assert "No member" in page("all", status=404).text
+
+
 def store(repoman, repository, filename, data):
     """Store a source distribution past the routes."""
     service = repoman.repositories.get(repository).service
