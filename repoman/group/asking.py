@@ -25,7 +25,9 @@ from repoman.waiting import waiting
 Member = TypeVar("Member")
 Answer = TypeVar("Answer")
 
-MEMBER_THREADS_MAX = 8  # Members of a group that are asked side by side.
+# Members of a group that are asked side by side, by all requests together. These are twice as many
+# as may wait for one remote: if it hangs, threads are left to others, and to what is in a cache.
+MEMBER_THREADS_MAX = 64
 # With one of these, a member cannot tell whether it has something.
 OUTAGE_ERRORS = (UpstreamError, StorageFull, Unavailable)
 

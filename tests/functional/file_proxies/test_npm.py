@@ -4,6 +4,8 @@ import base64
 import gzip
 import hashlib
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -15,12 +17,13 @@ from repoman.proxy.cached_files import LASTING_S
 from repoman.security.rights_records import Role
 from repoman_npm import plugin
 from repoman_npm.routes import audits
-from tests.clock import wait_until
+from tests.clock import WAIT_S, wait_until
 from tests.fakes.scripted import reply
 
 SHORT = "application/vnd.npm.install-v1+json"
 DATA = b"a tarball" * 1000
 URL = "/repository/mirror"
+SLOW = 12  # Packages for which a remote makes clients wait.
 BULK = "-/npm/v1/security/advisories/bulk"
 
 
@@ -351,6 +354,25 @@ def test_a_group_says_what_it_could_not_ask_for(packument, publish, server):
     publish("ours")
     assert packument("ours", "all").json["versions"]
     assert packument("demo", "all", status=502)
+
+
+def test_packages_that_hang_keep_no_other_one_waiting(packument, repoman, remote, server):
+    repoman.repositories.update("mirror", {"http_client": {"timeout": int(WAIT_S)}})
+    repoman.repositories.create("remotes", "npm-group", {"group": {"members": ["mirror"]}})
+    go_on = threading.Event()
+
+    def hang(asked):
+        if asked.path.startswith("/slow"):
+            go_on.wait(WAIT_S)
+        return remote(asked)
+
+    server.answer = hang
+    with ThreadPoolExecutor(SLOW) as pool:
+        slow = [pool.submit(packument, f"slow{n}", "remotes", status=404) for n in range(SLOW)]
+        wait_until(lambda: len(server.paths("/slow")) == SLOW, what="all to be asked for")
+        assert packument("demo", "remotes").json["name"] == "demo"
+        assert not any(each.done() for each in slow)
+        go_on.set()
 
 
 # Searches, audits ---------------------------------------------------------------------------------
