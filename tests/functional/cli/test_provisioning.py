@@ -585,6 +585,7 @@ def test_a_running_server_takes_over_what_is_applied(server, tmp_path):
     answer = requests.get(f"http://127.0.0.1:{port}/v2/", auth=server.admin, timeout=10)
     assert answer.status_code == 200
 
+
 def test_an_export_that_fails_leaves_the_former_file_as_it_is(alone, tmp_path):
     file = tmp_path / "repoman.yaml"
     alone.cli("export", str(file))
