@@ -26,6 +26,7 @@ from repoman.repositories.model import Repository
 from repoman.security.actors import Actor, RepositoryRef
 from repoman.security.audit import Audit, Event
 from repoman.security.services import Security
+from repoman.security.throttling import network_of
 
 REPOSITORY = "repoman.repository"  # keys of the WSGI environment
 ACTOR = "repoman.actor"
@@ -229,6 +230,17 @@ def note_failed_login(name: str, wait: int | None = None) -> None:
     origin = _origin_of(Actor(name, realm=""))
     attributes = {} if wait is None else {"wait": str(wait)}
     _note("login", "failed", origin, "", attributes, is_success=False)
+
+
+def note_nameless_login() -> None:
+    """Report credentials that name nobody: once in an hour for the same network.
+
+    They guess nothing, so that nothing slows down who sends them.
+    """
+    environ = current_environ()
+    audit: Audit = environ[AUDIT]
+    if audit.is_new_login("nameless", network_of(environ.get("REMOTE_ADDR") or "")):
+        note_failed_login("")
 
 
 def note_logout() -> None:

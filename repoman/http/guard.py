@@ -29,6 +29,7 @@ from repoman.http.current import (
     current_security,
     is_on_main_port,
     note_failed_login,
+    note_nameless_login,
     note_password,
     note_refused,
 )
@@ -195,7 +196,7 @@ def actor_of_header(*, for_content: bool = False) -> Actor:
     def ask() -> Actor:
         credentials = parse_basic(header) or (_parse_bearer(header) if for_content else None)
         if credentials is None:
-            note_failed_login("")
+            note_nameless_login()
             raise Unauthenticated(f"{MALFORMED} {ALSO_BEARER}" if for_content else MALFORMED)
         actor = log_in(credentials)
         if for_content:

@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 from wtforms import ValidationError
 
 from repoman.errors import Invalid, Unauthenticated
-from repoman.http.current import current_environ, note_failed_login
+from repoman.http.current import current_environ, note_failed_login, note_nameless_login
 from repoman.http.guard import log_in
 from repoman.http.hosts import SAFE_METHODS
 from repoman.http.rest_errors import empty
@@ -54,7 +54,10 @@ def log_in_by_form() -> Response:
 def _log_in(credentials: Credentials) -> Actor:
     """Return the user; a session has no limits, so a token, which may have some, is refused."""
     actor = log_in(credentials)
-    if actor.is_anonymous or actor.token or actor.limit is not None:
+    if actor.is_anonymous:
+        note_nameless_login()
+        raise Unauthenticated("Wrong user name or password.")
+    if actor.token or actor.limit is not None:
         note_failed_login(credentials.name)
         raise Unauthenticated("Wrong user name or password.")
     return actor

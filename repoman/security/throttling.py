@@ -147,10 +147,10 @@ class Lockout:
 
 
 def _pair(user: str, address: str) -> tuple[str, str, str]:
-    return "pair", user[:100].lower(), _network(address)
+    return "pair", user[:100].lower(), network_of(address)
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """Return the address; of IPv6 its first half, since the rest is for each client to choose.
 
     A listener for both has IPv4 in the form of IPv6, and all of that in one half.

@@ -3,9 +3,11 @@
 import shutil
 
 import pytest
+from werkzeug.test import Client
 
 from repoman.security.audit import TEXT_MAX_CHARS, WAITING_MAX_EVENTS, Event
 from repoman.testing import HttpClient, repoman_factory
+from repoman.testing.client import application_of
 from repoman.testing.factory import RepomanFactory
 from repoman_raw import plugin
 from repoman_raw.plugin import Raw
@@ -45,6 +47,25 @@ def test_control_characters_and_length_are_bounded(repoman, field):
     [row] = events(repoman, domain="login")
     assert row[field].startswith("a\\r\\nb\\x1b[31m")
     assert len(row[field]) < TEXT_MAX_CHARS + 20
+
+
+@pytest.mark.parametrize("way", ["header", "header for content", "form"])
+def test_logins_that_name_nobody_do_not_fill_the_log(repoman, way):
+    """Nothing slows them down, as it does who guesses."""
+    client = Client(application_of(repoman))
+
+    def fail(address):
+        path = "/repository/files/a" if "content" in way else "/service/rest/v1/security/users"
+        environ = {"REMOTE_ADDR": address}
+        if way == "form":
+            form = {"username": ""}
+            return client.post("/service/rapture/session", data=form, environ_overrides=environ)
+        return client.get(path, headers={"Authorization": "Digest x"}, environ_overrides=environ)
+
+    hosts = [f"2001:db8::{number:x}" for number in range(20)]
+    assert {fail(each).status_code for each in (*hosts, "10.0.0.1", "10.0.0.1")} == {401}
+    rows = events(repoman, type="failed")
+    assert [(row["actor"], row["address"]) for row in rows] == [("", "10.0.0.1"), ("", hosts[0])]
 
 
 def test_a_repository_that_cannot_be_is_not_named(repoman):
