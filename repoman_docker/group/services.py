@@ -49,6 +49,7 @@ from repoman_docker.service import (
 )
 from repoman_docker.v1.reading import pieces_of
 
+DockerMember = Member[DockerRepository]
 UPLOADS = ("blobs", "uploads", "")  # The part of an image to which clients push its blobs.
 
 
@@ -249,14 +250,17 @@ class GroupLists:
 
 
 class GroupBlobs:
-    """Asks the members that store their own bytes first, then those that served the image."""
+    """Asks the members that store their own bytes first, then those that served the image.
+
+    If none did, a client that pulls has the manifest from before, and all are asked.
+    """
 
     def __init__(self, members: DockerMembers) -> None:
         self._members = members
 
     def get(self, name: str, digest: Digest) -> Content:
         """See :class:`repoman_docker.service.BlobService`."""
-        return self._first(name, digest, lambda m: readable(m.blobs.get(name, digest)))
+        return self._read(self._readers(name, digest), name, digest)
 
     def head(self, name: str, digest: Digest) -> Content:
         """See :class:`repoman_docker.service.BlobService`.
@@ -265,7 +269,9 @@ class GroupBlobs:
         """
         if self._members.takes(name, "blobs", digest):
             return self._writable(name, digest).head(name, digest)
-        return self._first(name, digest, lambda m: m.blobs.head(name, digest))
+        return self._members.first_content(
+            self._readers(name, digest), lambda m: m.blobs.head(name, digest)
+        )
 
     def delete(self, name: str, digest: Digest) -> None:
         """See :class:`repoman_docker.service.BlobService`."""
@@ -307,13 +313,21 @@ class GroupBlobs:
         builds_on = self._members.builds_on
         return lambda image: is_visible(image) and builds_on(image, "blobs", digest)
 
-    def _first(
-        self, name: str, digest: Digest, ask: Callable[[DockerRepository], Content]
-    ) -> Content:
-        return self._members.first_content(self._holders(name, digest), ask)
+    def _read(self, members: Iterator[DockerMember], name: str, digest: Digest) -> Content:
+        return self._members.first_content(members, lambda m: readable(m.blobs.get(name, digest)))
 
-    def _holders(self, name: str, digest: Digest) -> Iterator[Member[DockerRepository]]:
-        """Return the members from which a blob of an image is read, in order."""
+    def _readers(self, name: str, digest: Digest) -> Iterator[DockerMember]:
+        """Yield the members from which a client reads a blob, in order."""
+        others = False
+        for each in self._holders(name, digest):
+            others |= not each.is_hosted
+            yield each
+        if not others:
+            members = self._members.serving(name, "blobs", digest)
+            yield from (each for each in members if not each.is_hosted)
+
+    def _holders(self, name: str, digest: Digest) -> Iterator[DockerMember]:
+        """Return the members that store their bytes, and those that served the image, in order."""
         members = self._members.serving(name, "blobs", digest)
         hosted = (each for each in members if each.is_hosted)
         others = (each for each in members if not each.is_hosted and self._members.has(each, name))
@@ -344,7 +358,7 @@ class GroupBlobs:
         """Copy a blob that another member serves for an image to the writable member."""
         uploads = self._members.writable(name, *UPLOADS).uploads
         try:
-            content = self.get(name, digest)
+            content = self._read(self._holders(name, digest), name, digest)
         except (RegistryFailure, NotFound) as error:
             if self._members.is_absence(error):
                 return False

@@ -70,6 +70,19 @@ def test_a_blob_is_asked_only_of_the_remote_that_served_the_image(
         assert upstream.count(f"GET /v2/{NAME}/blobs/{digest_of(blob)}") == 1
 
 
+def test_a_client_that_has_the_manifest_from_before_gets_the_blobs(
+    make_proxy, hosted, proxy, upstream, second
+):
+    image = make_image()
+    upstream.put(NAME, "1", image)
+    group = make_proxy.group(hosted, make_proxy(second.url), proxy)
+    assert group.head(TAG).status == 200
+    path = f"{NAME}/blobs/{digest_of(image.layers[0])}"
+    assert group.head(path).headers["X-Repoman-Member"] == name_of(proxy)
+    assert group.get(path).body == image.layers[0]
+    assert group.get(f"{NAME}/blobs/{ABSENT}").code == "BLOB_UNKNOWN"
+
+
 # --- Rules of members ----------------------------------------------------------------------------
 
 RULE = {"routing__mode": "block", "routing__matchers": ["team/.*"]}
