@@ -17,6 +17,7 @@ Logins that wait for a directory are bounded too, by a :class:`LoginQueue`.
 import math
 import threading
 import time
+import unicodedata
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ WIDE_COUNT_FACTOR = 10
 WIDE_WAIT_DIVISOR = 10  # and the longest wait is this many times shorter.
 FORGET_AFTER_WAITS = 3  # Failures are forgotten after this many longest waits without another one.
 COUNTS_MAX = 20_000  # Counts, and pairs of a user and an address, that are kept.
+NAME_MAX_CHARS = 256  # What counts of the name of a user.
 KNOWN_ADDRESS_S = 86400.0  # How long an address counts as one of its user's.
 
 
@@ -147,7 +149,15 @@ class Lockout:
 
 
 def _pair(user: str, address: str) -> tuple[str, str, str]:
-    return "pair", user[:100].lower(), network_of(address)
+    return "pair", _spelled(user), network_of(address)
+
+
+def _spelled(user: str) -> str:
+    """Return a name as a directory compares it: without blanks around it, in any case (RFC 4518).
+
+    Otherwise each spelling would have guesses of its own.
+    """
+    return " ".join(unicodedata.normalize("NFKC", user[:NAME_MAX_CHARS]).casefold().split())
 
 
 def network_of(address: str) -> str:

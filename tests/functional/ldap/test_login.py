@@ -2,6 +2,7 @@
 
 import pytest
 
+from repoman.security.throttling import Lockout
 from repoman.testing import ADMIN, HttpClient
 from tests.functional.ldap.conftest import ALICE
 from tests.live import free_port
@@ -58,3 +59,14 @@ def test_nobody_becomes_a_local_user_by_a_name_in_the_directory(connector, repom
     assert push(connector, ADMIN[0], "of the directory") == 401
     assert push(connector, ADMIN[0].upper(), "of the directory") == 401
     assert push(connector, *ADMIN) == 202
+
+
+def test_the_spelling_of_a_name_gives_nobody_more_guesses(connector, repoman, monkeypatch):
+    """A directory ignores blanks and the case of letters, and so does who counts."""
+    lockout = Lockout(10, 300, lambda: 0.0)
+    monkeypatch.setattr(repoman.security.authenticator, "_lockout", lockout)
+    spellings = ["alice", "Alice", " alice", "alice ", "\uff41lice"]
+    assert {push(connector, each, ALICE) for each in spellings} == {202}
+    for number in range(10):
+        assert push(connector, spellings[number % len(spellings)], f"guess {number}") == 401
+    assert {push(connector, each, "one more") for each in spellings} == {429}
