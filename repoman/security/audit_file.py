@@ -61,10 +61,12 @@ class AuditFile:
 
     def _append(self, path: Path, text: str) -> None:
         make_directory(path.parent)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
         fd = os.open(path, flags, PRIVATE_FILE_MODE)
         with os.fdopen(fd, "ab", buffering=0) as file:
             size = os.fstat(fd).st_size
+            if size and os.pread(fd, 1, size - 1) != b"\n":
+                text = f"\n{text}"  # A power cut has torn the last line, which is written again.
             try:
                 _write_all(fd, text.encode())
                 os.fsync(fd)

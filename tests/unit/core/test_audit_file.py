@@ -72,3 +72,12 @@ def test_a_new_file_is_on_the_disk_with_its_name(append, path, monkeypatch):
     assert synced == [path.stat().st_ino, path.parent.stat().st_ino]
     append(LINES)
     assert synced[2:] == [path.stat().st_ino]
+
+
+def test_a_line_that_a_power_cut_has_torn_takes_no_other_one_with_it(append, path):
+    append(LINES)
+    with path.open("a") as file:
+        file.write('{"id":3')
+    append('{"id":3}\n')
+    append('{"id":4}\n')
+    assert path.read_text().splitlines() == [*LINES.split(), '{"id":3', '{"id":3}', '{"id":4}']
