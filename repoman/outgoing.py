@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from pydantic import Field, SecretStr, field_validator
 
+from repoman.errors import Invalid
 from repoman.external_url import is_host
 from repoman.options import Options
 from repoman.proxy.network import HttpProxies, Network
@@ -90,6 +91,12 @@ class HttpProxyOptions(Section):
         if value and not is_host(value):
             raise ValueError("must be a host name or address")
         return value
+
+    def check_names(self) -> None:
+        """Return if the host has no port, which is an option of its own (Invalid)."""
+        if ":" in self.host.rpartition("]")[2]:
+            problem = "must be a host name or address without a port; set the port itself"
+            raise Invalid(f"host: {problem}.", field="host")
 
     @property
     def address(self) -> str | None:

@@ -149,3 +149,10 @@ def test_all_tokens_are_revoked(offline):
         offline.cli("token", "create", "admin", name)
     assert offline.cli("token", "revoke-all", "--yes").stdout == "Revoked 2 tokens.\n"
     assert offline.cli("token", "list").stdout == ""
+
+
+@pytest.mark.parametrize("host", ["proxy.example.org:3128", "[::1]:3128"])
+def test_the_host_of_an_http_proxy_has_no_port(offline, host):
+    words = ("option", "set", "http_proxy", f"host={host}", "port=3128")
+    done = offline.cli(*words, check=False)
+    assert done.stderr.startswith("Error: host: must be a host name or address without a port")
