@@ -97,7 +97,8 @@ class GroupFiles:
         for member, document in answers:
             value, tag = document.value, document.tag
             names = set(self._format.names(metadata, value))
-            foreign = (everything & names) - owned.get(member.key, frozenset())
+            others = (everything & names) - owned.get(member.key, frozenset())
+            foreign = {each for each in others if not self._owners.is_shared(each)}
             hidden = {each for each in names if not self._members.serves(member, each)} | foreign
             self._owners.check_free(names - hidden - everything)
             parts.append(self._format.without(metadata, value, hidden) if hidden else value)

@@ -1,6 +1,7 @@
 """Whose a package is in a group: what a hosted repository stores belongs to it alone.
 
-Otherwise whoever publishes a newer version of it at a public remote would be installed here.
+Otherwise whoever publishes a newer version of it at a public remote would be installed here. A pin
+gives a package to other members, and one that spells its name has them share it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -49,17 +50,25 @@ class Owners:
         self._owned: LruCache[Owned] = LruCache()
 
     def only(self, members: list[FileMember], package: str) -> list[FileMember]:
-        """Return those of the members that own a package; all of them if nobody does.
+        """Return those of the members that own a package; all of them if nobody does, or shares it.
 
         Raises:
             Unavailable: a member that is offline or does not work may own it.
         """
         if not (self._format.shadows and package):
             return members
-        owners = [each for each in members if each.service.owns(package)]
+        is_shared = self.is_shared(package)
+        owners = [] if is_shared else [each for each in members if each.service.owns(package)]
         if not owners:
             self._check_down(package)
         return owners or members
+
+    def is_shared(self, package: str) -> bool:
+        """Return whether a pin spells the name of a package: its members share it, remotes too.
+
+        A pattern is no such pin: who writes one does not know all the names that match.
+        """
+        return package in self._members.settings.pins
 
     def owns(self, package: str) -> bool:
         """Return whether a member that serves a package owns it (Unavailable: as above)."""

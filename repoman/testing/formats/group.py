@@ -156,6 +156,29 @@ class GroupTests(FormatTests):
             assert self.is_named(pinned, foreign)
             assert not self.is_named(pinned, absent)
 
+    def test_group_a_pin_that_spells_a_name_has_its_members_share_it(
+        self, site: Site, group: Group
+    ) -> None:
+        ours, foreign, _ = self.samples()
+        self.store(site.client(group.own), ours)
+        pins = {ours.rule_name: [group.own, group.mirror]}
+        shared = {"members": [group.own, group.mirror], "pins": pins}
+        inner = site.create(f"{self.name}-group", {"group": shared})
+        outer = site.create(f"{self.name}-group", {"group": {"members": [inner, group.mirror]}})
+        for name in (inner, outer):
+            assert self.is_named(site.client(name), ours)
+            assert self.is_named(site.client(name), foreign)
+        if self.shadows:
+            members = {
+                "members": [group.own, group.mirror],
+                "pins": {"*": [group.own, group.mirror]},
+            }
+            wide = site.client(site.create(f"{self.name}-group", {"group": members}))
+            assert self.is_named(wide, ours)
+            assert wide.get(foreign.path).status_code == 404
+            site.repoman.repositories.update(group.own, {}, is_online=False)
+            assert site.client(inner).get(foreign.path).status_code == 503
+
     def test_group_a_rule_about_packages_leaves_the_documents_about_all(
         self, site: Site, group: Group, remote_files: RemoteServer
     ) -> None:

@@ -335,8 +335,10 @@ def test_pinned_names_are_merged_and_the_first_member_wins(packument, client, re
     data = publish("demo", "0.1.0")
     repoman.repositories.update("all", {"group": group})
     found = packument("demo", "all").json
-    assert found["name"] == "demo"
+    assert set(found["versions"]) == {"0.1.0", "1.0.0"}
+    assert found["dist-tags"]["latest"] == "0.1.0"
     assert client.get("/repository/all/demo/-/demo-0.1.0.tgz").data == data
+    assert client.get("/repository/all/demo/-/demo-1.0.0.tgz").data == DATA
 
 
 def test_writes_go_to_the_writable_member(packument, client, publish):
