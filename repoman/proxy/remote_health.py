@@ -108,7 +108,8 @@ class RemoteHealth:
         self.budget: Mapping[str, Any] | None = None
         self._lock = threading.Lock()
         self._hosts: OrderedDict[str, _Host] = OrderedDict()  # those that failed last time
-        self._addresses: OrderedDict[str, float] = OrderedDict()  # until when, in ticks
+        # Until when, in ticks, and whether that is a limit of our requests.
+        self._addresses: OrderedDict[str, tuple[float, bool]] = OrderedDict()
         self._limited_until = 0.0
         self._doubted_until = 0.0
         self._login_problem = ""
@@ -143,6 +144,7 @@ class RemoteHealth:
 
         Raises:
             UpstreamBlocked: it may not, and why.
+            UpstreamRateLimited: it has limited the requests for this address.
         """
         if self.is_retired:
             raise UpstreamBlocked(f"{self._remote} is no longer the remote of this proxy.")
@@ -151,15 +153,16 @@ class RemoteHealth:
                 f"The remote {self._remote} is blocked by the administrator of this proxy."
             )
         self.check_host(OWN)
-        until = self._addresses.get(address)
-        if until is None:
+        found = self._addresses.get(address)
+        if found is None:
             return
+        until, is_limit = found
         if (left := until - self._clock()) > 0:
-            raise UpstreamBlocked(
-                f"The remote {self._remote} asked not to be contacted at this address for "
-                f"another {int(left) + 1} s.",
-                int(left) + 1,
-            )
+            asked = f"asked not to be contacted at this address for another {int(left) + 1} s."
+            if is_limit:
+                text = f"The remote {self._remote} limits the rate of our requests, and {asked}"
+                raise UpstreamRateLimited(text, int(left) + 1)
+            raise UpstreamBlocked(f"The remote {self._remote} {asked}", int(left) + 1)
         with self._lock:
             self._addresses.pop(address, None)
 
@@ -255,7 +258,7 @@ class RemoteHealth:
         if error.host == OWN:
             self._limited_until = self._clock() + min(error.retry_after or 0, BLOCK_MAX_S)
         if error.retry_after and address:
-            self._leave_alone(address, error.retry_after)
+            self._leave_alone(address, error.retry_after, is_limit=True)
 
     def note_login(self, problem: str = "") -> None:
         """The remote took the proxy's login, or did not, for this reason."""
@@ -280,9 +283,9 @@ class RemoteHealth:
 
     # Inside -------------------------------------------------------------------------------------
 
-    def _leave_alone(self, address: str, seconds: int) -> None:
+    def _leave_alone(self, address: str, seconds: int, *, is_limit: bool = False) -> None:
         with self._lock:
-            self._addresses[address] = self._clock() + min(seconds, BLOCK_MAX_S)
+            self._addresses[address] = self._clock() + min(seconds, BLOCK_MAX_S), is_limit
             self._addresses.move_to_end(address)
             if len(self._addresses) > ADDRESSES_MAX:
                 self._addresses.popitem(last=False)

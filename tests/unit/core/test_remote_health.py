@@ -35,7 +35,7 @@ def make(clock, **options):
 def is_open(status, address=""):
     try:
         status.check(address)
-    except UpstreamBlocked:
+    except (UpstreamBlocked, UpstreamRateLimited):
         return False
     return True
 
