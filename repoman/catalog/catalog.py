@@ -50,6 +50,8 @@ from repoman.search import SearchIndex
 COPIES_MAX = 1_000
 """Assets with the same bytes are counted up to this number."""
 
+SEALED_PATH = "browse:"  # How a sealed path begins.
+
 Query = TypeVar("Query", ComponentQuery, AssetQuery, PackageQuery)
 
 
@@ -241,6 +243,15 @@ class Catalog:
             elif name in views:
                 items.append(BrowseNode(name[len(directory) :], name, views[name]))
         return Page(items, last)
+
+    def seal_path(self, path: str) -> str:
+        """Return a key of a page of :meth:`browse` that does not tell the path."""
+        return self._sealer.seal(f"{SEALED_PATH}{path}")
+
+    def open_path(self, key: str) -> str:
+        """Return the path in a key, whether or not it is sealed."""
+        opened = self._sealer.open(key) or ""
+        return opened.removeprefix(SEALED_PATH) if opened.startswith(SEALED_PATH) else key
 
     # Sums ---------------------------------------------------------------------------------------
 

@@ -280,10 +280,12 @@ class Contents:
         """Return the children of a directory of a repository, or of the members of a group.
 
         Slashes around the path of the directory do not matter; the top is empty. Of what several
-        members have, the one of the first member is shown. See
+        members have, the one of the first member is shown. The key of the next page is a path
+        only if that is shown here; else the actor may not know of it, and it is sealed. See
         :meth:`repoman.catalog.catalog.Catalog.browse`.
         """
         directory = "".join(f"{each}/" for each in [directory.strip("/")] if each)
+        page = replace(page, after=self._catalog.open_path(page.after))
         pages = [
             self._catalog.browse(each.name, directory, page, ScopeViewer([each]))
             for each in self._scopes_of(repository, actor)
@@ -296,6 +298,8 @@ class Contents:
         if len(paths) > page.size:
             paths = paths[: page.size]
             last = paths[-1]
+        if last is not None and last not in paths:
+            last = self._catalog.seal_path(last)
         return Page([found[each] for each in paths], last)
 
     def components_of(

@@ -61,7 +61,7 @@ def create_browse_page(repoman: Repoman) -> Blueprint:
         repository = repoman.contents.repository(name, current_actor(), BROWSE)
         page = PageRequest(PAGE_NODES, request.args.get("after", ""))
         found = repoman.contents.browse(repository, path, page, current_actor())
-        if path and not (found.items or page.after):
+        if path and not (found.items or found.next or page.after):
             abort(404)
         more = MORE.format(url="?" + urlencode({"after": found.next})) if found.next else ""
         rows = Markup("\n").join(_rows(found.items, has_parent=bool(path)))

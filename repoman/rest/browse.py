@@ -17,7 +17,6 @@ from repoman.rest.resources import PATH_MAX_CHARS, Query, Resource
 
 NODES_MAX = 10_000  # Children that are examined for one answer; Link leads to the others.
 PATH = "/v1/repositories/{name}/browse"
-SEALED = "browse:"  # How a sealed position begins.
 
 browse = Area("Browse", "The content of repositories as a tree of directories.")
 
@@ -74,7 +73,7 @@ def browse_repository(call: Call, query: BrowseQuery) -> list[BrowseNodeXO] | Re
     are more, its header `Link` has the address of the next ones.
     """
     found: list[BrowseNode] = []
-    after: str | None = _opened(call, query.after)
+    after: str | None = query.after
     left, page_limit = NODES_MAX, call.repoman.settings.catalog.page_limit
     while after is not None and left > 0:
         page = PageRequest(min(left, page_limit), after)
@@ -86,8 +85,6 @@ def browse_repository(call: Call, query: BrowseQuery) -> list[BrowseNodeXO] | Re
     if after is None:
         return shown
     path = PATH.replace("{name}", quote(call.repository.name))
-    if not (found and found[-1].path == after):  # The user may not know of what is there.
-        after = call.repoman.security.cursors.seal(f"{SEALED}{after}")
     address = f"{call.base_url}{NEXUS_ROOT}{path}?path={_escape(query.path)}&after={_escape(after)}"
     body = TypeAdapter(list[BrowseNodeXO]).dump_json(shown, indent=2, by_alias=True)
     return Reply(body, "application/json", headers={"Link": f'<{address}>; rel="next"'})
@@ -106,12 +103,6 @@ def delete_directory(call: Call, query: FolderQuery) -> None:
     Files that the user may not delete stay, and those that other content needs.
     """
     delete_folder(call.repoman.contents, call.repository, query.path, call.actor)
-
-
-def _opened(call: Call, after: str) -> str:
-    """Return the position after which an answer begins, whether or not it is sealed."""
-    opened = call.repoman.security.cursors.open(after) or ""
-    return opened.removeprefix(SEALED) if opened.startswith(SEALED) else after
 
 
 def _shown(call: Call, nodes: list[BrowseNode]) -> Iterator[BrowseNodeXO]:

@@ -119,6 +119,9 @@ def test_what_a_request_examines_does_not_depend_on_what_is_hidden(site, monkeyp
         assert "secret" not in (address or "")
     assert found == ["zoo"]
     assert most <= 2 * 10  # two pages
+    html = page(site, "/files/d/", selected).text
+    assert 'rel="next"' in html
+    assert "secret" not in html
     with executed_statements() as statements:
         answer = site.ask("/repositories/files/browse?path=d", selected, "DELETE")
     assert (answer.status_code, "secret" in answer.text) == (404, False)

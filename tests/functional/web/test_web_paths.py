@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from base64 import urlsafe_b64decode
 
 import pytest
 
@@ -114,6 +115,21 @@ def test_a_folder_with_many_files_has_pages(browser, stage, store, monkeypatch):
         address = more and more[1].replace("&amp;", "&")
     assert seen == [str(each) for each in range(5)]
     page(browser, f"/browse/{name}/paths/many/?after=odd", 406)
+
+
+def test_the_address_of_a_page_tells_nothing_of_hidden_files(stage, store, open_as, monkeypatch):
+    name = stage.make_repository("raw-hosted")
+    store(name, "many/a", "many/secret-1", "many/secret-2", "many/secret-3", "many/zoo")
+    limited = open_as(stage.make_selected(name, 'path =~ "/many/(a|zoo)"', ["browse"]))
+    monkeypatch.setattr("repoman_web.views.browse_paths.PAGE_NODES", 2)
+    seen, address = [], f"/browse/{name}/paths/many/"
+    while address:
+        text = page(limited, address)
+        seen += [each for each in shown(text) if each in ("a", "zoo")]
+        more = re.search(r'href="([^"]+after=([^"&]+))"', text)
+        assert more is None or b"secret" not in urlsafe_b64decode(more[2] + "===")
+        address = more and more[1].replace("&amp;", "&")
+    assert seen == ["a", "zoo"]
 
 
 def test_files_are_found_by_a_part_of_their_path(browser, files):
