@@ -9,7 +9,7 @@ from tests.chromium import open_chromium
 from tests.e2e.pushed_images import image_pages, push_images
 from tests.gallery.installed import gallery_server
 from tests.live import LiveServer
-from tests.page_checks import NARROW_PX, check_page, open_page, sign_in
+from tests.page_checks import NARROW_PX, WIDE_PX, check_page, open_page, sign_in
 
 # Pages that nobody has to log in for.
 OPEN_PAGES = ("/", "/login", "/nowhere")
@@ -123,6 +123,31 @@ def test_an_address_stays_in_its_tile(chromium, server, width):
         tile = page.locator(".tile", has=page.get_by_role("button", name="Copy the address"))
         tile.wait_for()
         assert tile.evaluate("tile => tile.scrollWidth - tile.clientWidth") == 0
+
+
+def test_a_long_name_pushes_no_column_of_a_table_out_of_sight(chromium, server):
+    name = "-".join(["a-long-name-of-a-repository"] * 3)
+    server.cli("repo", "create", "raw-hosted", name)
+    with open_page(chromium, server.main_url) as page:
+        sign_in(page, *server.admin)
+        for path in ("/browse", "/admin/repositories", "/account/rights", "/admin/anonymous"):
+            for width in (WIDE_PX, 1024):
+                page.set_viewport_size({"width": width, "height": 900})
+                page.goto(path)
+                page.get_by_text(name, exact=True).first.wait_for()
+                hidden = page.locator(".table-frame").evaluate(
+                    "each => each.scrollWidth - each.clientWidth"
+                )
+                assert hidden == 0, f"{path} at {width}"
+
+
+def test_a_matrix_of_rights_is_scrolled_by_keys_on_a_narrow_page(chromium, server):
+    with open_page(chromium, server.main_url, width=NARROW_PX[0]) as page:
+        sign_in(page, *server.admin, to="/account/rights")
+        frame = page.get_by_role("group", name="Content of repositories")
+        tab_to(page, "Content of repositories", "group")
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("each => each.scrollLeft > 0", arg=frame.element_handle())
 
 
 def test_a_pull_command_is_copied_by_keyboard_alone(chromium, server, images):
