@@ -27,6 +27,7 @@ ADMIN_PAGES = (
     *("/browse", "/browse?type=group", "/browse/docker-hosted", "/browse/docker-hosted/paths"),
     *("/upload", "/upload/docker-hosted"),
     *("/browse/docker-hosted/uploads", "/browse/docker-hosted/activity"),
+    *("/browse/docker-hosted/space", "/admin/space"),
     *("/search", "/search?q=nothing-has-this", "/search?checksum=1&name=*"),
     *("/admin/audit", "/admin/audit?actor=nobody-at-all", "/nowhere"),
     *("/admin/users", "/admin/users?filter=nobody-at-all", "/admin/users/-/new"),
