@@ -126,6 +126,17 @@ def test_an_address_stays_in_its_tile(chromium, server, width):
         assert tile.evaluate("tile => tile.scrollWidth - tile.clientWidth") == 0
 
 
+@pytest.mark.parametrize("name", ["helm", "maven2", "npm", "pypi", "raw"])
+def test_how_to_use_a_repository_keeps_the_rules_in_every_format(chromium, server, name):
+    server.cli("repo", "create", f"{name}-hosted", f"use-of-{name}")
+    with open_page(chromium, server.main_url) as page:
+        sign_in(page, *server.admin)
+        assert check_page(page, f"/browse/use-of-{name}/use") == []
+        ids = page.locator("section[id]").evaluate_all("found => found.map((each) => each.id)")
+        assert ids, "no section"
+        assert [each for each in ids if " " in each] == []
+
+
 def test_a_long_name_pushes_no_column_of_a_table_out_of_sight(chromium, server):
     name = "-".join(["a-long-name-of-a-repository"] * 3)
     server.cli("repo", "create", "raw-hosted", name)
