@@ -29,12 +29,37 @@ def test_a_button_copies_all_of_a_text(page):
     expect(page.get_by_role("status").filter(has_text="Copied")).to_have_count(1)
 
 
+def test_a_button_copies_where_the_browser_has_no_clipboard_for_pages(page, server):
+    plain = page.context.new_page()
+    # As over plain HTTP from another machine.
+    plain.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    plain.goto(f"{server.main_url}/gallery")
+    button = plain.get_by_role("button", name="Copy the digest")
+    button.click()
+    expect(plain.get_by_role("status").filter(has_text="Copied")).to_have_count(1)
+    expect(button).to_be_focused()
+    page.bring_to_front()
+    assert clipboard(page) == "sha256:" + "0123456789abcdef" * 4
+
+
+def test_a_refused_copy_is_said(page):
+    page.evaluate("void (navigator.clipboard.writeText = () => Promise.reject(new Error('no')))")
+    page.get_by_role("button", name="Copy the digest").click()
+    expect(page.get_by_role("status").filter(has_text="did not copy it")).to_have_count(1)
+
+
 def test_rows_are_filtered_while_one_types(page):
     rows = page.get_by_role("table").first.locator("tbody tr")
+    nothing = page.get_by_text("Nothing on this page has these words.")
     page.get_by_label("Filter", exact=True).fill("THI")
     expect(rows.filter(visible=True)).to_have_count(1)
+    expect(nothing).to_be_hidden()
+    page.get_by_label("Filter", exact=True).fill("nothing-has-this")
+    expect(rows.filter(visible=True)).to_have_count(0)
+    expect(nothing).to_be_visible()
     page.get_by_label("Filter", exact=True).fill("")
     expect(rows.filter(visible=True)).to_have_count(3)
+    expect(nothing).to_be_hidden()
 
 
 def test_a_bar_counts_what_is_chosen_and_offers_what_can_be_done(page):

@@ -3,13 +3,29 @@
 
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
-// Copy. Browsers offer the clipboard over HTTPS and on loopback only; elsewhere the text is selected
-// by a click on it, and the buttons go.
-if (!navigator.clipboard) all("[data-copy]").forEach((each) => each.remove());
+// Copy. Browsers offer the clipboard over HTTPS and on loopback only; elsewhere the older command
+// copies what is selected.
+const copy = async (text) => {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const box = document.createElement("textarea");
+  box.className = "hidden";
+  box.value = text;
+  document.body.append(box);
+  box.select();
+  const isCopied = document.execCommand("copy");
+  box.remove();
+  if (!isCopied) throw new Error("not copied");
+};
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
-  await navigator.clipboard.writeText(button.dataset.copy);
+  try {
+    await copy(button.dataset.copy);
+  } catch {
+    return say("The browser did not copy it. Select the text and copy it yourself.");
+  } finally {
+    button.focus();
+  }
   button.classList.add("is-done");
   say("Copied");
   setTimeout(() => button.classList.remove("is-done"), 1500);
@@ -55,7 +71,13 @@ for (const form of all("[data-theme-form]")) {
 
 // Filter what is on the page already: lists that come whole.
 for (const input of all("[data-filter]")) {
-  const rows = [...(document.getElementById(input.dataset.filter)?.children ?? [])];
+  const body = document.getElementById(input.dataset.filter);
+  const rows = [...(body?.children ?? [])];
+  const none = document.createElement("p");
+  none.className = "card-foot";
+  none.textContent = "Nothing on this page has these words.";
+  none.hidden = true;
+  body?.closest(".table-frame")?.after(none);
   input.addEventListener("input", () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
@@ -64,6 +86,7 @@ for (const input of all("[data-filter]")) {
       row.hidden = !fits;
       shown += fits;
     }
+    none.hidden = shown > 0;
     say(`${shown} of ${rows.length}`);
   });
 }
