@@ -74,6 +74,21 @@ def test_a_new_server_has_something_to_try(repoman, browser):
     assert "Stored" not in text
 
 
+def test_who_sees_only_empty_repositories_is_not_told_that_the_server_is_new(
+    repoman, browser, client
+):
+    repoman.repositories.create("empty", "raw-hosted", {})
+    client.put("/repository/files/a.txt", b"a", auth=ADMIN)
+    repoman.refresh()
+    role = Role("reader", "", privileges=("nx-repository-view-raw-empty-*",))
+    repoman.security.roles.create(role)
+    repoman.users.create("ann", "password of ann", ("reader",))
+    browser.log_in("ann", "password of ann")
+    text = text_of(browser.get("/"))
+    assert "This server is new" not in text
+    assert "Nothing is stored yet in the repositories that you may use." in text
+
+
 def test_what_is_stored_ends_the_beginning(repoman, browser, client):
     repoman.plugins.register(Tries(), "tries")
     client.put("/repository/files/a.txt", b"a" * 2048, auth=ADMIN)

@@ -73,6 +73,7 @@ def home() -> str:
         rows=sorted(rows, key=_importance)[:SHOWN_MAX],
         total=len(rows),
         is_new=is_new,
+        sees_all=len(rows) == len(current_repoman().repositories.all()),
         may_create=may_create(),
         cards=_cards(rows) if is_new and not actor.is_anonymous else [],
         problems=list_problems(),
