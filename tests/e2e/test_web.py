@@ -106,7 +106,10 @@ def test_a_user_makes_a_token_copies_its_secret_and_revokes_it(page, shared_serv
     page.screenshot(path=tmp_path / "made.png", full_page=True)
     url, login = f"http://{shared_server.registry}/v2/", ("admin", secret)
     assert requests.get(url, auth=login, timeout=WAIT_S).status_code == 200
-    page.get_by_role("button", name=f"Revoke the token {name}").click()
+    page.get_by_role("link", name=f"Revoke the token {name} …").click()
+    page.get_by_text("are refused from their next request on").wait_for()
+    page.screenshot(path=tmp_path / "revoke.png", full_page=True)
+    page.get_by_role("button", name=f"Revoke {name}").click()
     page.get_by_text(f"Revoked the token {name}.").wait_for()
     assert requests.get(url, auth=login, timeout=WAIT_S).status_code == 401
     assert secret not in page.content()

@@ -86,6 +86,8 @@ def test_what_is_revoked_is_refused_at_once(account, open_browser, tokens):
     login = (ADMIN[0], secret_in(make(account)))
     [token] = tokens.of_user("admin")
     client = open_browser()
+    page = account.get(f"/account/tokens/{token.id}/revoke")
+    assert "are refused from their next request on" in page.text
     assert client.get("/repository/files/a", auth=login).status_code == 404
     answer = account.post(f"/account/tokens/{token.id}/revoke")
     assert (answer.status_code, answer.location) == (303, "/account")
@@ -136,6 +138,7 @@ def test_nobody_sees_or_revokes_the_tokens_of_somebody_else(account, open_browse
     eve = open_browser()
     eve.log_in("eve", "a password of eve")
     assert "secret-plans" not in eve.get("/account").text
+    assert eve.get(f"/account/tokens/{token.id}/revoke").status_code == 404
     assert eve.post(f"/account/tokens/{token.id}/revoke").status_code == 404
     assert tokens.of_user("admin") == [token]
 

@@ -4,13 +4,14 @@ import time
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from repoman.plugin import (
     Actor,
     Credentials,
     Invalid,
+    NotFound,
     Unauthenticated,
     begin_session,
     current_actor,
@@ -153,9 +154,15 @@ def create_token() -> str | tuple[str, int]:
     return _render_tokens(TokenForm(formdata=None), made=form.name.data, secret=secret)
 
 
-@tokens.post("/<id_>/revoke")
+@tokens.route("/<id_>/revoke", methods=["GET", "POST"])
 @login_needed
-def revoke_token(id_: str) -> Response:
-    """Revoke one of the user's tokens."""
-    token = current_security().user_tokens.revoke(current_actor().name, id_)
-    return done(f"Revoked the token {token.name}.", url_for("account.show"))
+def revoke_token(id_: str) -> str | Response:
+    """Return the page that says what a revoked token does, or revoke it."""
+    service, user = current_security().user_tokens, current_actor().name
+    if request.method == "POST":
+        token = service.revoke(user, id_)
+        return done(f"Revoked the token {token.name}.", url_for("account.show"))
+    for each in service.of_user(user):
+        if each.id == id_:
+            return render_template("repoman/security/token_revoke.html", token=each, is_own=True)
+    raise NotFound("You have no such token.")
