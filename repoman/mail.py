@@ -19,7 +19,8 @@ from repoman.waiting import waiting
 EMAIL_OPTIONS = "email"
 TIMEOUT_S = 10.0  # How long the mail server may take for each answer.
 ADDRESS_MAX_CHARS = 254  # The longest mail address (RFC 5321, 4.5.3.1).
-_WORD = r'[^\s@<>()\[\],;:\\"]+'
+# Nothing that is encoded (RFC 2047): some of it, Python's own library cannot read.
+_WORD = r'(?:(?!=\?)[^\s@<>()\[\],;:\\"])+'
 _ADDRESS = re.compile(f"{_WORD}@{_WORD}")
 
 

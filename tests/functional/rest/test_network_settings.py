@@ -141,7 +141,8 @@ def test_why_no_message_was_sent_is_told(client, mail):
     assert "refused" in verify(client)["reason"]
     set_email(client, port=mail.port)
     long = "a@" + "b" * 300
-    for address in ("", "x", "a@b\r\nBcc: c@d", "a@b,c@d", "a b@c", '"a', "<a@b>", long):
+    encoded = ("=?utf-8?q??=@0#+", ".=?utf-8?q?=0a.@=", "a@=?utf-8?q?b?=")
+    for address in ("", "x", "a@b\r\nBcc: c@d", "a@b,c@d", "a b@c", '"a', "<a@b>", long, *encoded):
         assert verify(client, address)["success"] is False
     mail.refusal = "550 No such user here"
     assert "550 No such user here" in verify(client)["reason"]
