@@ -29,6 +29,10 @@ REMEDY = (
     "again."
 )
 
+REMEDY_OF_DAMAGE = REMEDY.replace(
+    "If it is lost, delete", "If it is lost, remove this file, delete"
+)
+
 _log = logging.getLogger(__name__)
 
 
@@ -156,7 +160,7 @@ class Keyring:
             except OSError as error:
                 raise self._unreadable(error) from error
             if self._fernet is None:
-                raise Invalid(f"The key file {self.path} contains no key. {REMEDY}")
+                raise Invalid(f"The key file {self.path} contains no key. {REMEDY_OF_DAMAGE}")
             return self._fernet
 
     def _is_missing(self) -> bool:
@@ -182,7 +186,8 @@ class Keyring:
             fernet = MultiFernet([Fernet(key) for key in known]) if keys else None
         except ValueError:
             # Without the cause: it might quote the line.
-            raise Invalid(f"The key file {self.path} has a line that is not a valid key.") from None
+            problem = f"The key file {self.path} has a line that is not a valid key."
+            raise Invalid(f"{problem} {REMEDY_OF_DAMAGE}") from None
         if status.st_mode & 0o077:
             _log.warning(
                 "The key file %s can be read by other users than its owner. Change its "

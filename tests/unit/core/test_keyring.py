@@ -267,6 +267,18 @@ def test_secrets_whose_key_is_lost_can_be_given_up(closed, tmp_path, path):
     again.close()
 
 
+@pytest.mark.parametrize("text", ["", "no-key\n"])
+def test_what_is_said_of_a_damaged_key_file_helps(closed, tmp_path, path, text):
+    path.write_text(text)
+    for forget in (False, True):
+        with pytest.raises(Invalid, match=r"from a backup.*remove this file.*secret forget"):
+            Database(tmp_path, DatabaseSettings()).open(forget=forget)
+    path.unlink()
+    again = Database(tmp_path, DatabaseSettings())
+    assert again.open(forget=True) == 2
+    again.close()
+
+
 def test_a_rotation_leaves_one_key_that_opens_everything(database, options, tmp_path, path):
     options.update("toy", {"password": PASSWORD})
     insert_secret("signing", PASSWORD)
