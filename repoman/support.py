@@ -111,17 +111,19 @@ def shown_settings(settings: Settings) -> dict[str, Any]:
     Which keys of a blob store or a repository are, plugins know; here their names have to do.
     """
     values: dict[str, Any] = settings.model_dump(mode="json")
-    for each in (values["blob_stores"], *values["bootstrap"]["repositories"]):
-        _mask(each)
+    values["blob_stores"] = {key: _masked(each) for key, each in values["blob_stores"].items()}
+    values["bootstrap"]["repositories"] = _masked(values["bootstrap"]["repositories"])
     return values
 
 
-def _mask(values: dict[str, Any]) -> None:
-    for key, value in values.items():
-        if isinstance(value, dict):
-            _mask(value)
-        elif value and SECRET.search(key):
-            values[key] = MASK
+def _masked(value: Any) -> Any:
+    """Return a value with stars for what keys with telling names hold, however deep it is."""
+    if isinstance(value, dict):
+        return {
+            key: MASK if each and SECRET.search(key) else _masked(each)
+            for key, each in value.items()
+        }
+    return list(map(_masked, value)) if isinstance(value, list) else value
 
 
 def _json(value: object) -> str:

@@ -104,6 +104,7 @@ def test_what_check_config_prints_has_no_secrets(tmp_path):
     path = tmp_path / "repoman.toml"
     path.write_text(
         '[blob_stores.cloud]\ntype = "s3"\nbucket = "images"\nsecret_key = "hunter2"\n'
+        'credentials = { user = "hunter2" }\nmirrors = [{ url = "x", password = "hunter2" }]\n'
         '[[bootstrap.repositories]]\nname = "hub"\nrecipe = "docker-proxy"\n'
         'settings.http_client = { username = "ann", password = "hunter2" }\n'
     )
@@ -113,5 +114,6 @@ def test_what_check_config_prints_has_no_secrets(tmp_path):
     shown = json.loads(done.stdout)
     store = shown["blob_stores"]["cloud"]
     assert (store["bucket"], store["secret_key"]) == ("images", "**********")
+    assert (store["credentials"], store["mirrors"][0]["url"]) == ("**********", "x")
     assert shown["bootstrap"]["repositories"][0]["settings"]["http_client"]["username"] == "ann"
     assert shown["security"]["key_file"] == "keys/secrets.key"
