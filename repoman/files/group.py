@@ -80,7 +80,7 @@ class GroupFiles:
         """Return a document about the whole group and its tag, kept until a member changes."""
         down = (each.key for each in self._owners.broken())
         tags = ((member.key, each.tag) for member, each in answers)
-        key = (metadata, *tags, *owned.items(), *down)
+        key = (metadata.key, *tags, *owned.items(), *down)  # It has all parts.
         return self._roots.get(key, lambda: self._merge_roots(metadata, answers, owned))
 
     def _merge_roots(

@@ -100,7 +100,7 @@ class Owners:
         found = [(each, each.service.owned(metadata)) for each in members]
         if not self._members.has_rules:
             return {each.key: names for each, names in found}
-        key = (metadata, *((each.key, names) for each, names in found))
+        key = (metadata.key, *((each.key, names) for each, names in found))
         return self._owned.get(key, lambda: {each.key: self._served(each, n) for each, n in found})
 
     def broken(self) -> list[FileMember]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -137,6 +138,8 @@ def test_an_index_is_merged_once_until_a_member_changes(repoman, client):
     service.document(INDEX)
     once = service.document(INDEX)
     assert service.document(INDEX).value is once.value
+    part = replace(INDEX, part="charts/own")
+    assert service.document(part).value is once.value
     publish(client, "other", "1.0.0")
     assert service.document(INDEX).value is not once.value
 
