@@ -41,11 +41,11 @@ def seed(
     The admin's random password is written to ``admin.password`` in the data directory, readable by
     the owner alone. All rows are one transaction, so the next start tries again after a failure.
     """
-    if users.all():
+    if users.exist():
         return
     password = secrets.token_urlsafe(max(PASSWORD_BYTES, users.min_chars))
     with database.transaction():
-        if users.all():  # another process was faster
+        if users.exist():  # another process was faster
             return
         for each in settings.repositories:
             repositories.create(each.name, each.recipe, each.settings)

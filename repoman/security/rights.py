@@ -22,7 +22,7 @@ from repoman.security.permissions import (
     parse_repository_right,
 )
 from repoman.security.rights_records import Privilege, Role
-from repoman.security.user_records import list_users
+from repoman.security.user_records import has_holder_with_password
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,11 +248,7 @@ def has_administrator() -> bool:
     What a directory says of its users may change without us, so those do not count; nor do robots,
     whose tokens administer nothing.
     """
-    roles = _roles_with_everything()
-    return any(
-        user.is_active and user.has_password and not roles.isdisjoint(user.roles)
-        for user in list_users()
-    )
+    return has_holder_with_password(_roles_with_everything())
 
 
 def _roles_with_everything() -> set[str]:

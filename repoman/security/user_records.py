@@ -33,6 +33,10 @@ _HOLDERS = """SELECT role, COUNT(*) FROM (
     SELECT u.id, held.value AS role FROM "user" u, json_each(u.roles) held
     UNION SELECT u.id, held.value FROM "user" u, json_each(u.external_roles) held
 ) WHERE role IN (SELECT value FROM json_each(?)) GROUP BY role"""
+# Whether somebody who may log in with a password has one of some roles, of a list as JSON.
+_HAS_HOLDER = """SELECT EXISTS (SELECT 1 FROM "user" u, json_each(u.roles) held
+    WHERE u.realm = ? AND u.password_hash != '' AND u.status IN (?, ?)
+    AND held.value IN (SELECT value FROM json_each(?)))"""
 HIGHEST = "\U0010ffff"  # Follows each other character.
 
 
@@ -99,6 +103,11 @@ def list_users() -> list[User]:
     return [_user(row) for row in query.tuples()]
 
 
+def has_users() -> bool:
+    """Return whether there is any user."""
+    return bool(UserRecord.select().exists())
+
+
 def search_users(prefix: str, realm: str | None, limit: int | None) -> list[User]:
     """Return the users whose names begin so, in any case, by name; None: of any realm, all."""
     name = fn.lower(UserRecord.name)
@@ -143,6 +152,13 @@ def _conditions_of(query: UserQuery) -> Iterator[Any]:
 def count_holders(roles: Iterable[str]) -> dict[str, int]:
     """Return how many users have each of these roles, given here or by their realm."""
     return dict(database_proxy.execute_sql(_HOLDERS, (json.dumps(list(roles)),)))
+
+
+def has_holder_with_password(roles: Iterable[str]) -> bool:
+    """Return whether an active user with a password here was given one of these roles."""
+    values = (LOCAL, *WORKING, json.dumps(list(roles)))
+    [(found,)] = database_proxy.execute_sql(_HAS_HOLDER, values)
+    return bool(found)
 
 
 def list_realms() -> set[str]:

@@ -89,6 +89,10 @@ class Users:
         with suppress(RepomanError), self._database.brief_waits(), self._database.transaction():
             records.replace_hash(user.name, user.password_hash, password_hash)
 
+    def exist(self) -> bool:
+        """Return whether there is any user."""
+        return records.has_users()
+
     def all(self) -> list[User]:
         """Return all users by name."""
         return records.list_users()

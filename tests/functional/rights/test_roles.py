@@ -5,8 +5,9 @@ import pytest
 from repoman.errors import Conflict, Invalid, NotFound
 from repoman.security.actors import Access, Action, Actor, RepositoryRef
 from repoman.security.rights_records import Role
-from repoman.security.user_records import Status
+from repoman.security.user_records import Status, insert_user
 from repoman_docker import plugin
+from tests.clock import cpu_limit
 from tests.statements import executed_statements
 
 TEAM = RepositoryRef("docker", "team")
@@ -319,3 +320,15 @@ def test_the_last_administrator_is_found_among_users_of_many_roles(repoman, role
     users.delete("admin")
     with pytest.raises(Conflict, match="no active local user with all permissions"):
         roles.change(Role("outer", ""))
+
+
+def test_a_change_of_a_user_does_not_read_all_users_of_a_directory(repoman):
+    with repoman.database.transaction():
+        for number in range(3000):
+            insert_user(f"user{number}", "", ["nx-admin"], realm="ldap")
+    repoman.users.create("ann", "a password")
+    with cpu_limit(0.05):
+        for name in "abc":
+            repoman.users.change("ann", about={"first_name": name})
+    with pytest.raises(Conflict, match="no active local user with all permissions"):
+        repoman.users.change("admin", roles=[])
