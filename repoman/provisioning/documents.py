@@ -16,6 +16,7 @@ import json
 import os
 import re
 from collections.abc import Hashable, Mapping
+from itertools import chain, count
 from typing import Any
 
 import yaml
@@ -92,16 +93,21 @@ def without_defaults(values: Mapping[str, Any], kind: type[Section]) -> dict[str
     return {key: value for key, value in values.items() if key not in usual or value != usual[key]}
 
 
-def references(values: Any, name: str) -> Any:
+def references(values: Any, name: str, taken: set[str]) -> Any:
     """Return values with a reference in place of each secret; empty secrets are left out.
 
-    The name of a reference is made of ``name`` and the keys that lead to the secret.
+    The name of a reference is made of ``name`` and the keys that lead to the secret, and with a
+    number where it is ``taken``, to which it is added: names may differ by a dot alone.
     """
     if isinstance(values, SecretStr):
-        return {SECRET: variable_name(name)}
+        usual = variable_name(name)
+        names = chain([usual], (f"{usual}_{number}" for number in count(2)))
+        variable = next(each for each in names if each not in taken)
+        taken.add(variable)
+        return {SECRET: variable}
     if isinstance(values, Mapping):
         return {
-            key: references(value, f"{name} {key}")
+            key: references(value, f"{name} {key}", taken)
             for key, value in values.items()
             if not (isinstance(value, SecretStr) and not value.get_secret_value())
         }

@@ -141,11 +141,12 @@ class Provisioning:
         unless it is to be full.
         """
         document: dict[str, Any] = {"version": VERSION}
+        taken: set[str] = set()
         for section, kind in self._kinds.items():
             states = kind.present()
             document[section] = {
                 name: references(
-                    state if is_full else kind.shorten(name, state), f"{kind.noun} {name}"
+                    state if is_full else kind.shorten(name, state), f"{kind.noun} {name}", taken
                 )
                 for name, state in states.items()
             }

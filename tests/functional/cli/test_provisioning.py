@@ -145,6 +145,19 @@ def test_an_export_makes_a_fresh_server_the_same(factories, is_full, form):
     ]
 
 
+def test_each_secret_has_a_reference_of_its_own_however_alike_names_are(repoman):
+    for name in ("my-hub", "my.hub", "my_hub"):
+        proxy = {"remote_url": f"https://{name.replace('_', '')}.example.com"}
+        client = {"username": "robot", "password": f"of {name}"}
+        repoman.repositories.create(name, "raw-proxy", {"proxy": proxy, "http_client": client})
+    found = [
+        each["settings"]["http_client"]["password"]["secret"]
+        for each in export(repoman)["repositories"].values()
+    ]
+    usual = "REPOSITORY_MY_HUB_SETTINGS_HTTP_CLIENT_PASSWORD"
+    assert found == [usual, f"{usual}_2", f"{usual}_3"]
+
+
 def test_an_export_applied_to_the_same_server_changes_nothing(repoman):
     fill(repoman)
     for is_full in (True, False):

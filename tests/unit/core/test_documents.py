@@ -143,11 +143,11 @@ class Remote(Section):
 def test_secrets_become_references():
     values = plain(Remote(url="u", password=SecretStr("very secret")))
     assert values["password"].get_secret_value() == "very secret"
-    shown = references({"settings": {"remote": values}}, "repository my.files-1")
+    shown = references({"settings": {"remote": values}}, "repository my.files-1", set())
     assert shown["settings"]["remote"]["password"] == {
         "secret": "REPOSITORY_MY_FILES_1_SETTINGS_REMOTE_PASSWORD"
     }
-    assert "password" not in references(plain(Remote(url="u")), "x")
+    assert "password" not in references(plain(Remote(url="u")), "x", set())
 
 
 def test_defaults_are_left_out():
