@@ -295,8 +295,7 @@ def deletion_entries(paths: Iterable[str]) -> dict[str, AuditEntry]:
     for path in paths:
         kind, _, rest = path.partition("/")
         if kind in ("manifests", "tags"):
-            name, _, reference = rest.rpartition("/")
-            entries[path] = AuditEntry("delete", f"{name}:{reference}")
+            entries[path] = AuditEntry("delete", title_of(path))
         elif kind == "blobs":
             digest, _, name = rest.partition("/")
             entries[path] = AuditEntry("delete blob", f"{name}@{digest}")

@@ -34,7 +34,7 @@ from repoman_docker.layout import (
 from repoman_docker.protocol.descriptor import Descriptor
 from repoman_docker.protocol.errors import ErrorCode, missing_blobs
 from repoman_docker.protocol.manifest import Manifest, parse_manifest
-from repoman_docker.protocol.reference import Digest, Tag
+from repoman_docker.protocol.reference import Digest, Tag, full_name
 from repoman_docker.protocol.texts import CONFIGS, description_of, labels_of, searchable_labels
 from repoman_docker.sections import DockerSection
 from repoman_docker.service import (
@@ -278,7 +278,7 @@ def _digest_of(body: bytes, reference: Digest | Tag) -> Digest:
 
 
 def _entry(verb: str, name: str, reference: Digest | Tag, digest: Digest) -> AuditEntry:
-    return AuditEntry(verb, f"{name}:{reference}", {"digest": str(digest)})
+    return AuditEntry(verb, full_name(name, reference), {"digest": str(digest)})
 
 
 def _may_edit(check_move: CheckMove | None, tag: Tag) -> bool:

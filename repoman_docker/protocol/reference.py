@@ -119,6 +119,16 @@ class Tag(str):
     __slots__ = ()
 
 
+def full_name(name: str, reference: Digest | str) -> str:
+    """Return an image name with a tag or a digest, as clients write it.
+
+    >>> full_name("team/app", "1.0")
+    'team/app:1.0'
+    """
+    text = str(reference)
+    return f"{name}@{text}" if ":" in text else f"{name}:{text}"
+
+
 def parse_name(text: str) -> str:
     """Return ``text`` if it is a valid image name.
 

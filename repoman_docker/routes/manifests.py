@@ -6,7 +6,14 @@ from flask import Response, request
 
 from repoman.plugin import current_environ, note_pull, read_body, send_content
 from repoman_docker.protocol.errors import ErrorCode, MissingBlob, RegistryError
-from repoman_docker.protocol.reference import Digest, Route, Tag, parse_reference, parse_tag
+from repoman_docker.protocol.reference import (
+    Digest,
+    Route,
+    Tag,
+    full_name,
+    parse_reference,
+    parse_tag,
+)
 from repoman_docker.routes.access import (
     address,
     check_delete,
@@ -24,7 +31,7 @@ def get_manifest(route: Route) -> Response:
     manifests = repository().manifests
     find = manifests.head if request.method == "HEAD" else manifests.get
     response = send_content(find(route.name, _reference(route)))
-    note_pull(f"{route.name}:{route.reference}")
+    note_pull(full_name(route.name, route.reference))
     return response
 
 

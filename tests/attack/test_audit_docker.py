@@ -50,14 +50,14 @@ def test_a_push_is_told_with_all_its_tags(registry, told):
     image = make_image()
     digest = registry.push("app", "1", image)
     registry.push_manifest("app", f"{digest}?tag=2&tag=3", image.manifest)
-    assert told("push") == ["app:1", f"app:{digest}", "app:2", "app:3"]
+    assert told("push") == ["app:1", f"app@{digest}", "app:2", "app:3"]
 
 
 def test_a_pull_is_told_with_its_blobs(registry, told):
     image = make_image(b"a layer")
     digest = registry.push("app", "1", image)
     registry.pull("app", "1")
-    assert told("pull") == [f"app:{digest}"]  # the tag was only asked for its digest, by HEAD
+    assert told("pull") == [f"app@{digest}"]  # the tag was only asked for its digest, by HEAD
     blobs = {f"app@{digest_of(each)}" for each in image.blobs}
     assert set(told("pull blob")) == blobs
     assert registry.get(f"app/blobs/{digest_of(b'a layer')}").status == 200
@@ -81,7 +81,7 @@ def test_deletions_are_told_with_the_tags_that_go(registry, told):
     assert registry.delete(f"app/manifests/{digest}").status == 404
     blob = digest_of(b"a layer")
     assert registry.delete(f"app/blobs/{blob}").status == 202
-    assert told("delete") == ["app:1", f"app:{digest}", "app:2"]
+    assert told("delete") == ["app:1", f"app@{digest}", "app:2"]
     assert told("delete blob") == [f"app@{blob}"]
 
 
@@ -95,7 +95,7 @@ def test_deletions_by_the_core_are_told_like_others(repoman, registry, told):
         capabilities.delete_asset(f"blobs/{digest_of(b'a layer')}/app", check_nothing)
         capabilities.delete_component(Coordinate("tag", "app", "2"))
         capabilities.delete_component(Coordinate("image", "other"))
-    assert told("delete")[:4] == [f"app:{digest}", "app:1", "app:2", "other:1"]
+    assert told("delete")[:4] == [f"app@{digest}", "app:1", "app:2", "other:1"]
     assert told("delete blob") == [f"app@{digest_of(b'a layer')}"]
 
 
