@@ -179,3 +179,14 @@ def test_repositories_that_one_may_know_of_are_linked(repoman, open_browser):
     assert admin.get(page).text.count('href="/browse/files"') == 1
     assert "/browse/gone" not in admin.get(page).text
     assert "/browse/files" not in ann.get(page).text
+
+
+def test_digests_are_shown_short_and_copied_whole(repoman, browser):
+    browser.log_in()
+    digest = f"sha256:{'0123456789abcdef' * 4}"
+    about = {"domain": "content", "type": "push", "attributes": {"digest": digest}}
+    record(repoman, target=f"team/app@{digest}", **about)
+    page = browser.get("/admin/audit?type=push").text
+    assert "<span>team/app@sha256:0123456789ab<button" in page
+    assert f'data-copy="team/app@{digest}"' in page
+    assert f'title="digest: {digest}">digest: sha256:0123456789ab</span>' in page

@@ -1,6 +1,5 @@
 """The home page: is anything wrong, is there room, what happens; as far as the visitor may know."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -24,14 +23,13 @@ from repoman.plugin import (
     may_administer,
 )
 from repoman_web.views.charts import growth_chart
-from repoman_web.views.rendering import short
+from repoman_web.views.rendering import short_digests
 from repoman_web.views.repositories import may_create
 from repoman_web.views.repository_frame import State, state_of
 from repoman_web.views.use import use_request
 
 SHOWN_MAX = 10  # Repositories, and upstreams, on the page; "All" leads to the others.
 TRIED_MAX = 50  # Repositories that formats are asked about on a new server.
-DIGEST = re.compile(r"\b(sha\d+:)[0-9a-f]{64,}")
 WELL = ("good", "plain")  # The tones of upstreams that did not fail.
 STORED = ("stored", "reclaimable")  # What the two lines of the chart are.
 
@@ -155,7 +153,7 @@ def _event(recent: RecentEvent) -> ShownEvent:
     event = recent.event
     if event["domain"] == "content":
         is_gone = event["type"].startswith("delete")
-        text, glyph = _shorten(event["target"]), "trash" if is_gone else "upload"
+        text, glyph = short_digests(event["target"]), "trash" if is_gone else "upload"
     elif event["domain"] == "repository":
         text, glyph = f"the repository {event['target']}", "trash"
     elif event["domain"] == "access":
@@ -173,11 +171,6 @@ def _event(recent: RecentEvent) -> ShownEvent:
         "is-bad-text" if glyph == "bad" else "",
         event["at"],
     )
-
-
-def _shorten(target: str) -> str:
-    """Return what something happened to, of a digest in it only the first characters."""
-    return DIGEST.sub(lambda found: f"{found[1]}{short(found[0])}", target)
 
 
 # Space --------------------------------------------------------------------------------------------

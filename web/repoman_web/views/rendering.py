@@ -1,6 +1,7 @@
 """How templates write values: sizes, times, digests, icons, charts; and what the layout needs."""
 
 import math
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ SPANS = (
     *((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (100 * 86_400, 86_400, "d")),
     *((730 * 86_400, 2_629_800, "months"), (math.inf, 31_557_600, "years")),
 )
+DIGEST = re.compile(r"\b(sha\d+:)[0-9a-f]{64,}")
 DIGEST_CHARS = 12  # Of a digest, where a button copies all of it.
 NBSP, THIN_SPACE = "\u00a0", "\u202f"
 
@@ -65,6 +67,11 @@ def stamp_of(seconds: float) -> str:
 def short(digest: str) -> str:
     """Return the first characters of a digest, without its algorithm."""
     return digest.rpartition(":")[2][:DIGEST_CHARS]
+
+
+def short_digests(text: str) -> str:
+    """Return a text with only the first characters of each digest in it."""
+    return DIGEST.sub(lambda found: f"{found[1]}{short(found[0])}", text)
 
 
 def bare_address(url: str) -> str:
@@ -164,7 +171,20 @@ def highlight(text: str, word: str) -> Markup:
 
 
 FILTERS: tuple[Callable[..., Any], ...] = (
-    *(size, number, span, relative, moment_of, stamp_of, short, code, split_name, line, area),
+    *(
+        size,
+        number,
+        span,
+        relative,
+        moment_of,
+        stamp_of,
+        short,
+        short_digests,
+        code,
+        split_name,
+        line,
+        area,
+    ),
     *(attributes, highlight, merged, bare_address, short_address),
 )
 GLOBALS: tuple[Callable[..., Any], ...] = (icon, unique_id, may_administer, page_url)
