@@ -1,6 +1,7 @@
 """The home page: of a new server, for nobody, for users and for administrators."""
 
 import re
+import time
 
 import pytest
 
@@ -13,7 +14,7 @@ from repoman.repositories.repository_records import ConnectorState, save_states
 from repoman.security.rights_records import Role
 from repoman.testing import ADMIN
 from repoman_web.views.charts import round_up
-from repoman_web.views.rendering import size
+from repoman_web.views.rendering import relative, size
 from tests.live import free_port
 from tests.statements import executed_statements
 
@@ -256,3 +257,11 @@ def test_the_scale_of_the_chart_has_round_numbers(value, scale):
 
 def test_nothing_stored_has_a_scale_too():
     assert round_up(0) > 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(90 * DAY_S - 1, "in 90 d"), (3500, "in 58 min"), (-3599, "59 min ago"), (0, "0 s ago")],
+)
+def test_a_time_is_told_by_how_far_off_it_is(seconds, told):
+    assert relative(time.time() + seconds).replace("\u00a0", " ") == told

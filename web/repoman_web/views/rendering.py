@@ -43,15 +43,25 @@ def number(value: int) -> str:
 
 def span(seconds: float) -> str:
     """Return a span of time, given in seconds, in its largest whole unit: ``4 min``."""
-    seconds = abs(seconds)
-    step, word = next((step, word) for limit, step, word in SPANS if seconds < limit)
-    return f"{int(seconds // step)}{NBSP}{word}"
+    step, word = _unit_of(seconds)
+    return f"{int(abs(seconds) // step)}{NBSP}{word}"
+
+
+def _unit_of(seconds: float) -> tuple[int, str]:
+    return next((step, word) for limit, step, word in SPANS if abs(seconds) < limit)
 
 
 def relative(at: float) -> str:
-    """Return how long ago a time was, or how far off it is; in seconds since the epoch."""
+    """Return how long ago a time was, or how far off it is; in seconds since the epoch.
+
+    What has passed counts in whole units; what is to come is rounded, as something that ends in 90
+    days has less than these left in the next second.
+    """
     passed = time.time() - at
-    return f"in {span(passed)}" if passed < 0 else f"{span(passed)} ago"
+    if passed >= 0:
+        return f"{span(passed)} ago"
+    step, word = _unit_of(passed)
+    return f"in {-passed / step:.0f}{NBSP}{word}"
 
 
 def moment_of(seconds: float) -> str:
