@@ -10,6 +10,7 @@ from repoman.security.rights_records import Role
 from repoman.tasks.schedule import parse_schedule
 from repoman_raw import plugin as raw
 from repoman_web import plugin as web
+from repoman_web.views.schedules import tell_schedule
 from tests.functional.web.conftest import Browser
 from tests.gallery import plugin as gallery
 from tests.statements import executed_statements
@@ -379,3 +380,24 @@ def test_names_are_text_on_pages(repoman, browser):
     task = make(repoman, "<script>alert(1)</script>")
     for path in (LIST, *(f"{LIST}/{task.uid}{end}" for end in ("", "/edit", "/delete"))):
         assert "<script>alert" not in browser.get(path).text
+
+
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ("*/30 * * * * *", "every 30\u00a0s"),
+        ("*/5 * * * *", "every 5\u00a0min"),
+        ("*/7 * * * *", "cron */7 * * * *"),
+        ("0 3 * * mon-fri", "cron 0 3 * * mon-fri"),
+    ],
+)
+def test_what_is_as_often_in_each_hour_is_told_in_words(expression, told):
+    assert tell_schedule(parse_schedule(f"cron {expression}")) == told
+
+
+def test_a_wrong_schedule_is_told_once(browser):
+    browser.get(NEW)
+    page = send(browser, schedule__frequency="cron", schedule__cron="every day")
+    assert page.text.count("cron expression has") == 1
+    preview = browser.get(f"{LIST}/next-runs?schedule.frequency=cron&schedule.cron=every+day")
+    assert "A cron expression has" in preview.text

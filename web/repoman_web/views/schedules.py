@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from repoman.plugin import Frequency, Invalid, Schedule, Section, make_schedule
+from repoman_web.views.rendering import NBSP
 
 UTC = "UTC"
 WEEKDAYS = {
@@ -43,6 +44,8 @@ CULPRITS = {
     Frequency.MONTHLY: "days",
     Frequency.CRON: "cron",
 }
+EACH_STEP = re.compile(r"\*/(?P<step>[1-9]\d?)( \*){4,5}")  # Each so many minutes or seconds.
+CRON_FIELDS_WITH_SECONDS = 6
 AT_TIMES = (Frequency.DAILY, Frequency.WEEKLY, Frequency.MONTHLY)  # Those at a time of day.
 
 
@@ -140,7 +143,7 @@ def tell_schedule(schedule: Schedule) -> str:
         Frequency.DAILY: f"daily, {at}",
         Frequency.WEEKLY: f"weekly, {', '.join(_weekday(each) for each in schedule.days)} {at}",
         Frequency.MONTHLY: f"monthly, {', '.join(map(_day, schedule.days))}, {at}",
-        Frequency.CRON: f"cron {schedule.cron}",
+        Frequency.CRON: _cron(schedule.cron),
     }[schedule.frequency]
     is_local = schedule.time_zone != UTC and schedule.frequency is not Frequency.MANUAL
     return f"{told} {schedule.time_zone}" if is_local else told
@@ -150,6 +153,15 @@ def tell_time(seconds: float, schedule: Schedule) -> str:
     """Return a time, in seconds since the epoch, by the clock of a schedule."""
     local = datetime.fromtimestamp(seconds, schedule.zone)
     return f"{local:%a %d %b %Y, %H:%M}"
+
+
+def _cron(expression: str) -> str:
+    """Return a cron expression, or in words what is as often in each minute or hour."""
+    found = EACH_STEP.fullmatch(expression)
+    if found is None or 60 % int(found["step"]):
+        return f"cron {expression}"
+    unit = "s" if len(expression.split()) == CRON_FIELDS_WITH_SECONDS else "min"
+    return f"every {found['step']}{NBSP}{unit}"
 
 
 def _weekday(day: str) -> str:
