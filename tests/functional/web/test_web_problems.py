@@ -31,3 +31,13 @@ def test_administrators_see_that_the_server_is_read_only(browser, repoman):
     browser.log_in(*ADMIN)
     repoman.database.freeze("ann")
     assert "The server is in read-only mode." in browser.get("/").text
+
+
+@pytest.mark.parametrize(
+    ("address", "searched"), [("/browse/files/paths/lost.txt", "lost.txt"), ("/x/-/delete", "")]
+)
+def test_what_is_not_there_is_searched_but_not_the_words_of_pages(browser, address, searched):
+    browser.log_in()
+    page = browser.get(address)
+    assert page.status_code == 404
+    assert f'id="again" name="q" type="search" value="{searched}"' in page.text

@@ -43,6 +43,8 @@ def render(failure: Failure) -> Response:
         title=TITLES.get(failure.status, "Request failed"),
         text=_text(failure),
         number=failure.number,
+        # Behind "-" are words of pages, such as "delete", that nobody looks for.
+        searched="" if "/-/" in request.path else request.path.rpartition("/")[2],
     )
     return Response(page, failure.status)
 
