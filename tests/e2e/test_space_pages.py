@@ -1,5 +1,6 @@
 """The pages about space in a browser: light, dark, on a phone, with charts that have some days."""
 
+import hashlib
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -81,3 +82,17 @@ def test_a_visitor_goes_from_the_server_to_what_fills_it(chromium, server):
         expect(page.get_by_role("heading", name="Over 30 days")).to_be_visible()
         page.get_by_text("As a table").click()
         expect(page.get_by_role("row").filter(has_text="6.0\u00a0MiB").first).to_be_visible()
+
+
+def test_where_a_damaged_blob_is_needed_has_room(chromium, server):
+    digits = hashlib.sha256(b"more" * MIB).hexdigest()
+    file = server.data / "blobs" / "default" / "sha256" / digits[:2] / digits
+    whole = file.read_bytes()
+    file.write_bytes(b"X" + whole[1:])
+    assert server.cli("blob", "verify", check=False).returncode == 1
+    with open_page(chromium, server.main_url) as page:
+        sign_in(page, *server.admin, to="/admin/blobstores/default")
+        needed = page.get_by_role("cell", name="more: more.bin")
+        assert needed.bounding_box()["width"] > 300
+    file.write_bytes(whole)
+    assert server.cli("blob", "verify").returncode == 0
