@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.chromium import open_chromium
 from tests.e2e.pushed_images import image_pages, push_images
@@ -151,6 +151,20 @@ def test_a_long_name_pushes_no_column_of_a_table_out_of_sight(chromium, server):
                     "each => each.scrollWidth - each.clientWidth"
                 )
                 assert hidden == 0, f"{path} at {width}"
+
+
+@pytest.mark.parametrize("path", ["users", "tasks/new/gallery.dust", "cleanup", "repositories"])
+def test_what_is_wrong_with_a_form_keeps_its_distance_from_it(chromium, server, path):
+    form = {"tasks/new/gallery.dust": "", "repositories": "/-/new/raw-hosted"}.get(path, "/-/new")
+    with open_page(chromium, server.main_url) as page:
+        sign_in(page, *server.admin, to=f"/admin/{path}{form}")
+        if path.startswith("tasks"):
+            page.get_by_text("Cron", exact=True).click()
+        page.locator("form[data-guard] .buttons .button").first.click()
+        notice = page.get_by_role("alert")
+        expect(notice).to_contain_text("Nothing was created")
+        told, card = notice.bounding_box(), page.locator("form[data-guard] .card").bounding_box()
+        assert card["y"] - told["y"] - told["height"] >= 12
 
 
 def test_a_matrix_of_rights_is_scrolled_by_keys_on_a_narrow_page(chromium, server):

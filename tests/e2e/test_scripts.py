@@ -135,4 +135,6 @@ def test_by_keyboard_the_content_is_one_key_away(page):
     expect(skip).to_be_focused()
     expect(skip).to_be_in_viewport()
     page.keyboard.press("Enter")
-    expect(page.locator("#content")).to_be_focused()
+    content = page.locator("#content")
+    expect(content).to_be_focused()
+    expect(content).to_have_css("outline-style", "none")  # All of the page would have a frame.
