@@ -6,6 +6,7 @@ import click
 
 from repoman.cli.common import MOMENT, with_repoman
 from repoman.core import Repoman
+from repoman.events.event_records import MAX_ID
 from repoman.security.audit_file import render_line
 
 SHOWN = ("actor", "address", "repository", "target")
@@ -23,7 +24,9 @@ def audit() -> None:
 @click.option("--type", help="Only events of this type: failed, push, delete, …")
 @click.option("--repository", help="Only events that concern this repository.")
 @click.option("--address", help="Only events from this address.")
-@click.option("--after", type=click.IntRange(1), help="Continue after the event with this id.")
+@click.option(
+    "--after", type=click.IntRange(1, MAX_ID), help="Continue after the event with this id."
+)
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @with_repoman

@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import re
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from repoman.sections import Text
 
 STDIN_MAX_BYTES = 1 << 20  # The longest value that a command reads from standard input.
 FILE_MODE = 0o666  # Permissions of a file for everybody, less those that the umask takes.
+LONE_BYTES = re.compile("[\ud800-\udfff]")  # What Python makes of bytes that are not UTF-8.
 LOWEST_PRIORITY = 19  # The niceness of long work beside a server.
 PATH = click.Path(path_type=Path)
 MOMENT = click.DateTime(
@@ -80,6 +82,7 @@ def with_repoman(command: Callable[..., None]) -> Callable[..., None]:
     @with_data
     @wraps(command)
     def run(settings: Settings, **options: Any) -> None:
+        _check_texts(options)
         check_data(settings)
         with Repoman(settings) as repoman, acting_as(cli_origin()):
             command(repoman=repoman, **options)
@@ -104,6 +107,14 @@ def write_file(path: Path, data: bytes, mode: int = FILE_MODE) -> None:
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise Unavailable(f"{path} cannot be written: {reason}.") from error
+
+
+def _check_texts(options: Mapping[str, Any]) -> None:
+    """Return if what was typed is text, which can be stored (Invalid); paths may be any bytes."""
+    for name, value in options.items():
+        texts = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(each, str) and LONE_BYTES.search(each) for each in texts):
+            raise Invalid(f"{name}: is not UTF-8 text.")
 
 
 def cli_origin() -> Origin:

@@ -9,6 +9,7 @@ import click
 from repoman.cli.common import MOMENT, with_repoman
 from repoman.core import Repoman
 from repoman.events.event import ContentEvent
+from repoman.events.event_records import MAX_ID
 
 
 @click.group()
@@ -24,7 +25,9 @@ def event() -> None:
 @click.option("--path", help="Only events of the asset with this stored path.")
 @click.option("--since", type=MOMENT, help="Only events at or after this time (UTC).")
 @click.option("--oldest-first", is_flag=True, help="Begin with the oldest event.")
-@click.option("--after", type=click.IntRange(0), help="Continue after the event with this id.")
+@click.option(
+    "--after", type=click.IntRange(0, MAX_ID), help="Continue after the event with this id."
+)
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @with_repoman

@@ -15,7 +15,7 @@ Keys are text, and none may be given twice.
 import json
 import os
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from itertools import chain, count
 from typing import Any
 
@@ -133,15 +133,23 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Return a mapping with the keys as they are written."""
         seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise ConstructorError(None, None, "a key must be text", key.start_mark)
+        for key, _ in _text_keys(node):
             if key.value in seen:
                 problem = f"the key {key.value!r} is given twice"
                 raise ConstructorError(None, None, problem, key.start_mark)
             seen.add(key.value)
         self.flatten_mapping(node)  # Merged keys come first, so that own ones replace them.
-        return {key.value: self.construct_object(value, deep=True) for key, value in node.value}
+        return {
+            key.value: self.construct_object(value, deep=True) for key, value in _text_keys(node)
+        }
+
+
+def _text_keys(node: yaml.MappingNode) -> Iterator[tuple[yaml.ScalarNode, yaml.Node]]:
+    """Yield the keys of a mapping, each of which must be text, with their values."""
+    for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise ConstructorError(None, None, "a key must be text", key.start_mark)
+        yield key, value
 
 
 for _tag, _pattern, _beginnings in (

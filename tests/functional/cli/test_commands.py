@@ -148,3 +148,19 @@ def test_a_file_that_is_not_there_is_told_and_nothing_is_uploaded(run, tmp_path)
         assert (done.exit_code, type(done.exception)) == (2, SystemExit)
         assert str(tmp_path / other) in done.output
     assert run("asset", "list", "files") == ""
+
+
+@pytest.mark.parametrize("kind", ["audit", "event"])
+def test_an_id_that_is_none_is_told(run, kind):
+    done = CliRunner().invoke(cli, [kind, "list", "--after", str(10**20)])
+    assert (done.exit_code, "--after" in done.output) == (2, True), done.exception
+
+
+def test_bytes_that_are_no_text_are_not_stored(run):
+    for words in (
+        ("option", "set", "ldap", "user_base=\udcff"),
+        ("selector", "create", "team", 'path =^ "/a"', "--description", "\udcff"),
+    ):
+        done = CliRunner().invoke(cli, words)
+        assert "is not UTF-8 text" in str(done.exception)
+    run("export")

@@ -110,6 +110,7 @@ def test_mappings_can_be_merged():
         (b"- a", "must be a mapping"),
         (b"a", "must be a mapping"),
         (b"? [1]\n: 2", "a key must be text"),
+        (b"a: {<<: {? [1] : 2}}", "a key must be text"),
         (b"a: !!python/object:os.system x", "could not determine a constructor"),
         (b"a: \x00", "neither YAML nor JSON"),
         (b"\xff\xfe\xff", "neither YAML nor JSON"),
