@@ -138,11 +138,13 @@ class Download:
     def wait_for_size(self, timeout: float) -> int:
         """Return the size in bytes, as soon as the remote has said it, or has sent everything.
 
+        Of an empty body no byte could be held back: its digest is waited for.
+
         Raises:
             RepomanError: the fetch failed before, nothing came for ``timeout`` seconds, or too
                 many wait for the remote already.
         """
-        if self._size is not None and self._error is None:
+        if self._size and self._error is None:
             return self._size
         with self.request.waiting(), self._changed:
             self._changed.wait_for(lambda: self._written or self._is_size_settled(), timeout)
@@ -153,12 +155,12 @@ class Download:
                 self._changed.wait_for(self._is_size_settled, timeout)
             if self._error is not None:
                 raise self._error
-            if self._size is None:
+            if not self._is_size_settled():
                 raise UpstreamTimeout(f"Fetching {self.request.title} takes too long.")
-            return self._size
+            return self._size or 0
 
     def _is_size_settled(self) -> bool:
-        return self._error is not None or self._size is not None or self._is_complete
+        return self._error is not None or bool(self._size) or self._is_complete
 
     def open(self) -> DownloadReader:
         """Return a reader at the start; to be closed."""

@@ -12,7 +12,7 @@ from repoman.blobs.upload import BlobUpload
 from repoman.errors import NotFound, StorageFull, UpstreamTimeout, UpstreamUnavailable
 from repoman.proxy.download import Download
 from repoman.proxy.fetching import FetchRequest
-from tests.clock import WAIT_S
+from tests.clock import WAIT_S, wait_until
 from tests.fakes.bodies import DATA, SIZE, Body, Remote, broken, new_download, part, read
 
 
@@ -250,6 +250,19 @@ def test_of_several_digests_each_has_to_fit(blobs):
         request = FetchRequest("a file", digests, Remote(Body([DATA])).open, kept.append)
         Download(request, BlobUpload(blobs, tuple(digests)), lambda: None).run()
         assert len(kept) == size
+
+
+def test_an_empty_body_waits_for_the_digest_too(make):
+    gate = threading.Event()
+    remote = Remote(Body([gate], length=0))
+    download = make(remote)
+    with ThreadPoolExecutor(2) as pool:
+        size = pool.submit(download.wait_for_size, WAIT_S)
+        pool.submit(download.run)
+        wait_until(lambda: remote.starts)
+        gate.set()
+        with pytest.raises(UpstreamUnavailable, match="does not match the digest"):
+            size.result(WAIT_S)
 
 
 def test_nothing_is_a_blob_too(make):
