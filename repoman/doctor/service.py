@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 
 from repoman.config import DoctorSettings
@@ -23,6 +23,7 @@ from repoman.doctor.model import (
 from repoman.errors import NotFound, RepomanError
 from repoman.repositories.model import Repository
 from repoman.threads import DaemonPool, describe
+from repoman.waiting import waiting
 
 THREADS_MAX = 32  # Checks that run at the same time.
 FINDINGS_MAX = 50  # Findings of one check that are kept.
@@ -98,6 +99,7 @@ class Doctor:
 
         Raises:
             NotFound: there is no such check.
+            UpstreamBusy: too many wait for checks or remotes already.
         """
         if only and only not in self._checks:
             known = ", ".join(self._checks)
@@ -107,7 +109,10 @@ class Doctor:
             for each in self._checks.values()
             if only in ("", each.id) and (asks_others or only or not each.asks_others)
         ]
-        with self._lock:
+        asks = any(each.asks_others for each in chosen)
+        # Another worker takes the place of who waits: this server may be one of those that are
+        # asked, and whoever comes next waits for the checks that are made now.
+        with waiting() if asks else nullcontext(), self._lock:
             found = self._run([each for each in chosen if is_server or not each.needs_server])
             if not is_server:
                 found += [_unseen(each) for each in chosen if not self._is_known(each)]

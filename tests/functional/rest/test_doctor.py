@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import requests
 from click.testing import CliRunner
 
 from repoman.cli import cli
@@ -11,6 +12,8 @@ from repoman.doctor.service import Doctor
 from repoman.security.rights_records import Role
 from repoman.testing import HttpClient
 from repoman_raw import plugin as raw
+from tests.clock import WAIT_S
+from tests.live import LiveServer
 
 ANN = ("ann", "a password")
 
@@ -103,3 +106,16 @@ def test_the_command_exits_by_what_it_finds(repoman_factory, repoman, monkeypatc
     assert run(repoman.data, "--url", "ftp://x")[0] == 1
     monkeypatch.setattr(Doctor, "examine", lambda *_, **__: [])
     assert run(repoman.data)[0] == 0
+
+
+def test_a_server_reaches_itself_while_all_its_workers_run_the_doctor(tmp_path):
+    server = LiveServer(tmp_path, settings={"server": {"threads": 1}})
+    server.environment["REPOMAN_SERVER__EXTERNAL_URL"] = server.main_url
+    server.start()
+    try:
+        url = f"{server.main_url}/api/v1/doctor/run"
+        ran = requests.post(url, params={"check": "body-size"}, auth=server.admin, timeout=WAIT_S)
+        [result] = [each for each in ran.json()["checks"] if each["id"] == "body-size"]
+        assert result["state"] == "good", result
+    finally:
+        server.end()
