@@ -193,7 +193,7 @@ class RegistryClient:
             with self._ask("HEAD", name, f"blobs/{digest}", {}) as response:
                 if response.status == HTTPStatus.OK and not encoding_of(response.headers):
                     size = response.length
-                    if size is not None:
+                    if size:  # Some say 0 of everything.
                         return size
         except (NotFound, UpstreamRefused, _Unanswered) as error:
             # An object store behind a redirect may allow only GET.
