@@ -153,6 +153,18 @@ def test_a_long_name_pushes_no_column_of_a_table_out_of_sight(chromium, server):
                 assert hidden == 0, f"{path} at {width}"
 
 
+@pytest.mark.parametrize("path", ["/browse", "/admin/repositories"])
+def test_a_state_stands_in_one_line_where_there_is_room(chromium, server, path):
+    upstream = "proxy.remote_url=https://registry.example"
+    name = f"told{path.replace('/', '-')}"
+    server.cli("repo", "create", "raw-proxy", name, "--set", upstream)
+    with open_page(chromium, server.main_url, width=1280) as page:
+        sign_in(page, *server.admin, to=path)
+        state = page.get_by_role("row", name=name).locator(".state")
+        height = state.bounding_box()["height"]
+        assert height < 1.5 * page.get_by_text("online").first.bounding_box()["height"]
+
+
 @pytest.mark.parametrize("path", ["users", "tasks/new/gallery.dust", "cleanup", "repositories"])
 def test_what_is_wrong_with_a_form_keeps_its_distance_from_it(chromium, server, path):
     form = {"tasks/new/gallery.dust": "", "repositories": "/-/new/raw-hosted"}.get(path, "/-/new")
