@@ -156,6 +156,15 @@ def test_a_whole_digest_leads_to_what_it_belongs_to(browser, images, files):
     assert "Nothing found" in page(browser, {"q": digest_of(b"nothing has this")})
 
 
+@pytest.mark.parametrize(("asked", "is_cut"), [("sha256:", True), ("", True), ("x", False)])
+def test_of_the_beginning_of_a_digest_the_whole_is_asked_for(browser, images, asked, is_cut):
+    shown = digest_of(LAYER).removeprefix("sha256:")[:12]
+    text = page(browser, {"q": f"{asked}{shown}"})
+    assert "Nothing found" in text
+    assert ("found by all of its characters" in text) is is_cut
+    assert ("Use fewer words" in text) is not is_cut
+
+
 def test_a_search_shows_what_the_visitor_may_browse(stage, images, files):
     assert "Nothing to search" in page(Browser(stage.repoman), {"q": "gateway"})
     reader = user(stage, *view(images, "read"))

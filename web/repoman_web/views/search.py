@@ -1,5 +1,6 @@
 """The search page: one box, criteria, results of each kind, and those of upstreams on demand."""
 
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -40,6 +41,8 @@ UPSTREAM_ROWS = 10  # Results of each upstream.
 UPSTREAM_PATIENCE_S = 5.0
 CHECKSUM = "checksum"
 TEXT, FORMAT, REPOSITORY = "q", "format", "repository"
+# The beginning of a checksum, as pages show it.
+CUT_CHECKSUM = re.compile(r"(sha\d+:)?[0-9a-fA-F]{12,}")
 NO_CHECKSUM = "This is not a checksum. Paste a whole MD5, SHA-1, SHA-256 or SHA-512."
 
 search = Blueprint("search", "repoman_web", url_prefix="/search")
@@ -87,6 +90,12 @@ class Asked:
     def is_pasted(self) -> bool:
         """Return whether a checksum is all that is said."""
         return self.checksum is not None and len(self.values) == 1 and not self.kind
+
+    @property
+    def is_cut(self) -> bool:
+        """Return whether only the beginning of a checksum is said."""
+        text = self.values.get(TEXT, "")
+        return self.checksum is None and CUT_CHECKSUM.fullmatch(text) is not None
 
     def terms(self, kind: Kind) -> SearchTerms:
         """Return the search for components of a kind."""
