@@ -209,6 +209,13 @@ def test_rights_are_asked_for_each_path(stage, files):
     assert stored(stage, files, "other/b.txt") is None
 
 
+def test_formats_have_their_titles_where_a_repository_is_chosen(stage, browser, files):
+    stage.make_repository("pypi-hosted")
+    text = page(browser, "/upload")
+    assert "Raw, hosted" in text
+    assert "PyPI, hosted" in text
+
+
 def test_repositories_that_take_no_files_say_so(stage, browser, files, images):
     assert "unsupported" in page(browser, f"/upload/{images}")
     stage.repoman.repositories.update(files, {}, is_online=False)

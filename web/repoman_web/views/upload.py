@@ -26,6 +26,7 @@ from repoman.plugin import (
     receive_page_form,
     streams_form,
 )
+from repoman_web.views.repositories import format_title
 from repoman_web.views.search_results import path_url
 
 FILE = "asset"  # The name of a file in the form of a format.
@@ -71,7 +72,7 @@ def show() -> str | Response:
     targets = list(current_repoman().uploads.targets(current_actor()))
     if len(targets) == 1:
         return redirect(url_for("upload.form", repository=targets[0].name))
-    return render_template("repoman/upload_choice.html", targets=targets)
+    return render_template("repoman/upload_choice.html", targets=targets, format_title=format_title)
 
 
 @upload.get("/<repository>")
