@@ -153,6 +153,14 @@ def test_a_long_name_pushes_no_column_of_a_table_out_of_sight(chromium, server):
                 assert hidden == 0, f"{path} at {width}"
 
 
+@pytest.mark.parametrize("width", [1024, 1280])
+def test_a_table_beside_other_cards_keeps_its_columns(chromium, server, width):
+    with open_page(chromium, server.main_url, width=width) as page:
+        sign_in(page, *server.admin, to="/admin/space")
+        # Where each row is a block, the head is one pixel high.
+        assert page.locator("thead").first.bounding_box()["height"] > 10
+
+
 @pytest.mark.parametrize("path", ["/browse", "/admin/repositories"])
 def test_a_state_stands_in_one_line_where_there_is_room(chromium, server, path):
     upstream = "proxy.remote_url=https://registry.example"
