@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass, replace
 
-from repoman.plugin import LruCache, MemberPool, UpstreamError
+from repoman.plugin import LruCache, MemberPool, SingleFlight, UpstreamError, waiting
 from repoman_docker.hosted.lists import HostedSearch
 from repoman_docker.proxy.site import ProxySite
 from repoman_docker.search import (
@@ -83,6 +83,7 @@ class _RememberingIndex:
         self._site = site
         self._index = index
         self._pool = MemberPool(Exception)  # the strategy may come from a plugin
+        self._flights: SingleFlight[IndexAnswer] = SingleFlight()
         self._answers: LruCache[_Remembered] = LruCache()
         self._failure: tuple[float, UpstreamError] | None = None
 
@@ -93,8 +94,8 @@ class _RememberingIndex:
             return remembered.answer
         self._check_rest()
         key = f"search {limit} {term}"
-        answer: IndexAnswer = self._site.cache.once(key, lambda: self._ask(term, limit, timeout))
-        return answer
+        with waiting():  # for the index, not for the remote: pulls need all places in front of that
+            return self._flights.run(key, lambda: self._ask(term, limit, timeout))
 
     def _is_good(self, remembered: _Remembered, limit: int) -> bool:
         is_enough = limit <= remembered.limit or remembered.answer.total <= remembered.limit

@@ -9,11 +9,12 @@ from urllib.parse import urlencode
 import pytest
 
 from repoman.caching import BUDGET
+from repoman.proxy.remote_health import WAITERS_MAX
 from repoman_docker import search as index_module
 from repoman_docker.group import services as group_module
 from repoman_docker.proxy import search as search_module
 from repoman_docker.search import HUB, parse_answer
-from tests.clock import LONG_S, wait_until
+from tests.clock import LONG_S, WAIT_S, wait_until
 from tests.fakes.index import fake_index
 from tests.fakes.registry import Fault
 from tests.functional.docker.images import make_image
@@ -274,6 +275,19 @@ def test_a_slow_index_is_not_waited_for(cached, index, monkeypatch):
     answer = ask(cached, "app")
     assert [each["name"] for each in answer.json()["results"]] == ["team/app"]
     assert answer.headers[FAILED] == name_of(cached)
+
+
+def test_searches_that_wait_for_an_index_hold_up_no_pulls(make_proxy, upstream, index):
+    image = make_image()
+    upstream.put("team/app", "1", image)
+    proxy = searching(make_proxy, upstream, index)
+    index.delay = WAIT_S
+    with ThreadPoolExecutor(WAITERS_MAX) as pool:
+        searches = [pool.submit(ask, proxy, f"term{number}") for number in range(WAITERS_MAX)]
+        wait_until(lambda: len(index.queries) == WAITERS_MAX, what="the searches")
+        assert proxy.pull("team/app", "1") == image.manifest
+        index.gate.set()
+    assert not any(each.exception() for each in searches)
 
 
 def test_an_index_that_is_not_there_is_told(cached, make_proxy, upstream):
