@@ -345,3 +345,13 @@ def test_the_next_collection_and_why_something_is_kept(stage, browser):
     reader.log_in(*stage.make_user(*view(name, "browse", "read")))
     page(reader, f"/browse/{name}/collection", status=403)
     assert f"/browse/{name}/collection" not in page(reader, f"/browse/{name}/images")
+
+
+def test_each_page_of_a_tag_has_a_title_of_its_own(browser, hosted):
+    tag = f"/browse/{hosted}/image/team/app/-/tags/2.1"
+    pages = [browser.get(f"{tag}{each}") for each in ("", "/config", "/attached", "/manifest")]
+    titles = [re.search(r"<title>(.*?) · repoman</title>", each.text)[1] for each in pages]
+    assert titles[0] == "team/app:2.1"
+    assert titles[1:] == [
+        f"team/app:2.1, {each}" for each in ("configuration", "attached", "manifest")
+    ]

@@ -361,3 +361,12 @@ def repoman(repoman_factory, clock):
 @pytest.fixture
 def open_browser(repoman):
     return lambda: Browser(repoman)
+
+
+def test_each_page_of_a_user_and_of_the_account_has_a_title_of_its_own(admin):
+    paths = [f"/account{each}" for each in ("", "/password", "/sessions", "/rights")]
+    paths += [f"/admin/users/admin{each}" for each in ("", "/tokens", "/sessions", "/profile")]
+    found = [re.search(r"<title>(.*?)</title>", admin.get(each).text) for each in paths]
+    titles = [each[1] for each in found if each]
+    assert len(set(titles)) == len(paths)
+    assert "Your account, sessions · repoman" in titles
