@@ -40,7 +40,7 @@ WARNING_INTERVAL_S = 60.0
 
 # So many workers may wait while others take their places: for remotes, for the database, and for
 # their turn in long computations.
-REMOTE_WAITS_MAX = 64
+REMOTE_WAITS_MAX = 128
 DATABASE_WAITS_MAX = 32
 TURN_WAITS_MAX = 16
 

@@ -1,11 +1,14 @@
-"""Too many connections, too few descriptors."""
+"""Too many connections, too few descriptors, many requests that wait."""
 
 import errno
 import os
 import resource
+import threading
 
 import pytest
 
+from repoman.waiting import waiting
+from tests.clock import LONG_S
 from tests.server.apps import Slow, hello
 from tests.server.certificates import Certificate
 from tests.server.conftest import eventually, finish_calls
@@ -127,3 +130,24 @@ def test_limit_of_open_files_is_raised(serve):
         eventually(lambda: resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 2800)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_hundred_clients_may_wait_for_remotes(serve, connect):
+    go_on, entered = threading.Event(), threading.Semaphore(0)
+
+    def application(environ, start_response):
+        with waiting():
+            entered.release()
+            assert go_on.wait(LONG_S)
+        return hello(environ, start_response)
+
+    service = serve(application)
+    clients = [connect(service) for _ in range(100)]
+    for client in clients:
+        client.request("GET", "/")
+    try:
+        for _ in clients:
+            assert entered.acquire(timeout=LONG_S)
+    finally:
+        go_on.set()
+    assert {client.read().status for client in clients} == {200}
