@@ -89,16 +89,18 @@ class GroupFiles:
         """Return a document about the whole group, and its tag.
 
         It has what each member says of the packages that it serves; those that members own are
-        theirs alone.
+        theirs alone, or also of those with which they share them, unless they are offline.
         """
-        everything = frozenset().union(*owned.values())
+        everything, absent = frozenset().union(*owned.values()), self._owners.absent(owned)
         parts: list[Value] = []
         tags: list[str] = []
         for member, document in answers:
             value, tag = document.value, document.tag
             names = set(self._format.names(metadata, value))
             others = (everything & names) - owned.get(member.key, frozenset())
-            foreign = {each for each in others if not self._owners.is_shared(each)}
+            foreign = {
+                each for each in others if each in absent or not self._owners.shares(member, each)
+            }
             hidden = {each for each in names if not self._members.serves(member, each)} | foreign
             self._owners.check_free(names - hidden - everything)
             parts.append(self._format.without(metadata, value, hidden) if hidden else value)

@@ -50,25 +50,26 @@ class Owners:
         self._owned: LruCache[Owned] = LruCache()
 
     def only(self, members: list[FileMember], package: str) -> list[FileMember]:
-        """Return those of the members that own a package; all of them if nobody does, or shares it.
+        """Return those of the members that own a package, or share it; all of them if nobody does.
 
         Raises:
             Unavailable: a member that is offline or does not work may own it.
         """
         if not (self._format.shadows and package):
             return members
-        is_shared = self.is_shared(package)
-        owners = [] if is_shared else [each for each in members if each.service.owns(package)]
+        owners = {each.key for each in members if each.service.owns(package)}
         if not owners:
             self._check_down(package)
-        return owners or members
+            return members
+        return [each for each in members if each.key in owners or self.shares(each, package)]
 
-    def is_shared(self, package: str) -> bool:
-        """Return whether a pin spells the name of a package: its members share it, remotes too.
+    def shares(self, member: FileMember, package: str) -> bool:
+        """Return whether a pin that spells the name of a package gives it to a member, remotes too.
 
         A pattern is no such pin: who writes one does not know all the names that match.
         """
-        return package in self._members.settings.pins
+        sharing = self._members.settings.pins.get(package, ())
+        return member.key in {each.lower() for each in sharing}
 
     def owns(self, package: str) -> bool:
         """Return whether a member that serves a package owns it (Unavailable: as above)."""
@@ -102,6 +103,10 @@ class Owners:
             return {each.key: names for each, names in found}
         key = (metadata.key, *((each.key, names) for each, names in found))
         return self._owned.get(key, lambda: {each.key: self._served(each, n) for each, n in found})
+
+    def absent(self, owned: Owned) -> frozenset[str]:
+        """Return those of the owned packages that members own that are offline."""
+        return frozenset().union(*(owned.get(each.key, ()) for each in self._members.down()))
 
     def broken(self) -> list[FileMember]:
         """Return the members that do not work, so that they cannot tell what they own."""

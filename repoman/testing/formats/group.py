@@ -169,15 +169,17 @@ class GroupTests(FormatTests):
             assert self.is_named(site.client(name), ours)
             assert self.is_named(site.client(name), foreign)
         if self.shadows:
-            members = {
-                "members": [group.own, group.mirror],
-                "pins": {"*": [group.own, group.mirror]},
-            }
-            wide = site.client(site.create(f"{self.name}-group", {"group": members}))
-            assert self.is_named(wide, ours)
-            assert wide.get(foreign.path).status_code == 404
+            everybody = {"*": [group.own, group.mirror]}
+            for wide in (everybody, {**everybody, ours.rule_name: [group.own]}):
+                members = {"members": [group.own, group.mirror], "pins": wide}
+                client = site.client(site.create(f"{self.name}-group", {"group": members}))
+                assert self.is_named(client, ours)
+                assert client.get(foreign.path).status_code == 404
             site.repoman.repositories.update(group.own, {}, is_online=False)
             assert site.client(inner).get(foreign.path).status_code == 503
+            for path, text in self.documents(foreign).items():
+                answer = site.client(inner).get(path)
+                assert answer.status_code == 503 or text not in answer.text, path
 
     def test_group_a_rule_about_packages_leaves_the_documents_about_all(
         self, site: Site, group: Group, remote_files: RemoteServer
