@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import replace
 
 from repoman.config import DoctorSettings
@@ -109,10 +109,9 @@ class Doctor:
             for each in self._checks.values()
             if only in ("", each.id) and (asks_others or only or not each.asks_others)
         ]
-        asks = any(each.asks_others for each in chosen)
         # Another worker takes the place of who waits: this server may be one of those that are
         # asked, and whoever comes next waits for the checks that are made now.
-        with waiting() if asks else nullcontext(), self._lock:
+        with waiting(), self._lock:
             found = self._run([each for each in chosen if is_server or not each.needs_server])
             if not is_server:
                 found += [_unseen(each) for each in chosen if not self._is_known(each)]
