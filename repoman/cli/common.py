@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
+from stat import S_IMODE
 from typing import Any
 
 import click
@@ -93,7 +94,7 @@ def with_repoman(command: Callable[..., None]) -> Callable[..., None]:
 def write_file(path: Path, data: bytes, mode: int = FILE_MODE) -> None:
     """Write a file that somebody has asked for, whole or not at all.
 
-    What is there and no file, such as a pipe, is written to as it is.
+    What is there and no file, such as a pipe, is written to as it is. A file keeps its permissions.
 
     Raises:
         Unavailable: it cannot be written.
@@ -103,7 +104,8 @@ def write_file(path: Path, data: bytes, mode: int = FILE_MODE) -> None:
         if path.exists() and not target.is_file():
             path.write_bytes(data)
         else:
-            replace_files(NewFile(target, data, mode))
+            kept = S_IMODE(target.stat().st_mode) if target.exists() else mode
+            replace_files(NewFile(target, data, kept))
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise Unavailable(f"{path} cannot be written: {reason}.") from error
