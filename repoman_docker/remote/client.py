@@ -199,7 +199,7 @@ class RegistryClient:
             # An object store behind a redirect may allow only GET.
             _log.debug("HEAD of a blob of %s: %s", name, error)
         with self.open_blob(name, digest) as response:
-            return None if encoding_of(response.headers) else response.length
+            return None if encoding_of(response.headers) else response.length or None
 
     # Lists --------------------------------------------------------------------------------------
 

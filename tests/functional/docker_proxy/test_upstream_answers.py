@@ -1,6 +1,7 @@
 """Answers of upstreams in odd forms: HEAD refused, compressed, without a length, wrong digests."""
 
 import gzip
+import hashlib
 import json
 import zlib
 
@@ -66,6 +67,14 @@ def test_head_of_a_blob_is_refused_and_get_is_not(make_proxy, script, image, sta
 
     found = make_proxy(script(answer).url).head(f"{NAME}/blobs/{digest}")
     assert (found.status, found.headers["Content-Length"]) == (200, str(len(data)))
+
+
+def test_head_of_a_blob_believes_no_remote_that_sends_nothing(make_proxy, script, image):
+    digest = next(iter(digests(image)))
+    proxy = make_proxy(script(lambda asked: reply(200)).url)
+    assert proxy.head(f"{NAME}/blobs/{digest}").headers.get("Content-Length") != "0"
+    nothing = f"sha256:{hashlib.sha256(b'').hexdigest()}"
+    assert proxy.get(f"{NAME}/blobs/{nothing}").status == 200
 
 
 def test_a_head_without_an_answer_is_not_tried_again_at_once(
