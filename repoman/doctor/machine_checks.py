@@ -17,7 +17,7 @@ from repoman.stores.model import StoreState
 from repoman.stores.service import BlobStores
 
 FILES_PER_CONNECTION = 2  # A socket and a file of a blob store.
-FILES_BESIDE = 256  # Files that are open besides: the database, the log, modules.
+FILES_BESIDE = 512  # Others: of the database, two for each of up to 200 threads; the log, modules.
 TIMEX_BYTES = 256  # At least the size of C's struct timex, whose first field says what to set.
 TIME_ERROR = 5  # What adjtimex(2) returns for a clock that nothing keeps right.
 DATABASE_MAX_BYTES = 1 << 26  # A larger database is not read as a whole beside the server.
