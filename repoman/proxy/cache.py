@@ -116,6 +116,7 @@ class ProxyCache:
         self.client = UpstreamClient(options.remote, options.client, self.status)
         self._is_settling = False
         self._trimming = threading.Lock()
+        self._has_grown = False  # Since the last trimming began.
         services.enter(options.repository_id, self)
         if options.limit:
             self._settle_later()  # the limit may be lower than before
@@ -231,14 +232,19 @@ class ProxyCache:
     def make_room(self) -> int:
         """Remove what nobody has used for longest, if the cache has grown beyond its limit.
 
-        Returns how many assets were removed; 0 also if another thread is doing it.
+        Returns how many assets were removed; 0 also if another thread is doing it, which then does
+        it once more.
         """
-        if not self.options.limit or not self._trimming.acquire(blocking=False):
+        if not self.options.limit:
             return 0
-        try:
-            return self._trim()
-        finally:
-            self._trimming.release()
+        count, self._has_grown = 0, True
+        while self._has_grown and self._trimming.acquire(blocking=False):
+            try:
+                self._has_grown = False
+                count += self._trim()
+            finally:
+                self._trimming.release()
+        return count
 
     def invalidate(self) -> None:
         """Invalidate everything that can change, and everything that was not found.
