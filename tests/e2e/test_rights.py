@@ -231,7 +231,7 @@ def test_what_docker_pulls_and_may_not_push_is_told(server, docker, image, make_
         return {f"{row['type']} {row['target'].partition('sha256:')[0]}" for row in rows}
 
     expected = {
-        f"pull {image_name}:",
+        f"pull {image_name}@",
         f"pull blob {image_name}@",
         f"refused /v2/{image_name}/blobs/uploads/",
     }

@@ -1,6 +1,7 @@
 """A blob store that is full or read-only: plain answers, and what was stored stays readable."""
 
 import os
+import re
 import secrets
 import subprocess
 from base64 import b64encode
@@ -208,8 +209,11 @@ def test_a_disk_that_is_filled_meanwhile_breaks_no_pull(small, registry, upstrea
         assert [each.result() for each in pulls] == [(200, digest)] * 5
     assert upstream.count("GET /v2/team/app/blobs") == 1
     assert registry.has_image("team/app", "2", HALF[::-1])
-    told = "is not cached: The disk that holds the blob store is full."
-    wait_until(lambda: told in small.log, what="the end of the fetch")
+    # It is full, or less of it is free than must stay so: that depends on the pieces that come.
+    told = re.compile(
+        "is not cached: The disk (that holds|of) the blob store (is full|has .* free)"
+    )
+    wait_until(lambda: told.search(small.log), what="the end of the fetch")
     assert "Traceback" not in small.log
 
 

@@ -21,7 +21,7 @@ FILES = {
 CALLS = {
     "blob GET": 171,
     "blob GET with a login": 182,
-    "manifest GET": 164,
+    "manifest GET": 165,
     "manifest GET, repeated": 28,
     "PATCH of 400 kB": 435,
 }
