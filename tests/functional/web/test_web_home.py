@@ -75,16 +75,21 @@ def test_a_new_server_has_something_to_try(repoman, browser):
     assert "Stored" not in text
 
 
+def log_in_reader(repoman, browser, repository):
+    """Log in as a user who may see one repository."""
+    role = Role("reader", "", privileges=(f"nx-repository-view-raw-{repository}-*",))
+    repoman.security.roles.create(role)
+    repoman.users.create("ann", "password of ann", ("reader",))
+    browser.log_in("ann", "password of ann")
+
+
 def test_who_sees_only_empty_repositories_is_not_told_that_the_server_is_new(
     repoman, browser, client
 ):
     repoman.repositories.create("empty", "raw-hosted", {})
     client.put("/repository/files/a.txt", b"a", auth=ADMIN)
     repoman.refresh()
-    role = Role("reader", "", privileges=("nx-repository-view-raw-empty-*",))
-    repoman.security.roles.create(role)
-    repoman.users.create("ann", "password of ann", ("reader",))
-    browser.log_in("ann", "password of ann")
+    log_in_reader(repoman, browser, "empty")
     text = text_of(browser.get("/"))
     assert "This server is new" not in text
     assert "Nothing is stored yet in the repositories that you may use." in text
@@ -108,10 +113,7 @@ def test_a_user_sees_only_what_they_may_know(repoman, browser, client):
     client.put("/repository/files/a.txt", b"a", auth=ADMIN)
     client.put("/repository/secret/b.txt", b"b", auth=ADMIN)
     repoman.refresh()
-    role = Role("reader", "", privileges=("nx-repository-view-raw-files-*",))
-    repoman.security.roles.create(role)
-    repoman.users.create("ann", "password of ann", ("reader",))
-    browser.log_in("ann", "password of ann")
+    log_in_reader(repoman, browser, "files")
     text = text_of(browser.get("/"))
     assert "files" in text
     assert "secret" not in text
