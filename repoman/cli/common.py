@@ -94,7 +94,8 @@ def with_repoman(command: Callable[..., None]) -> Callable[..., None]:
 def write_file(path: Path, data: bytes, mode: int = FILE_MODE) -> None:
     """Write a file that somebody has asked for, whole or not at all.
 
-    What is there and no file, such as a pipe, is written to as it is. A file keeps its permissions.
+    What is there and no file, such as a pipe, is written to as it is. A file keeps its permissions,
+    but those that ``mode`` lacks.
 
     Raises:
         Unavailable: it cannot be written.
@@ -105,7 +106,7 @@ def write_file(path: Path, data: bytes, mode: int = FILE_MODE) -> None:
             path.write_bytes(data)
         else:
             kept = S_IMODE(target.stat().st_mode) if target.exists() else mode
-            replace_files(NewFile(target, data, kept))
+            replace_files(NewFile(target, data, kept & mode))
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise Unavailable(f"{path} cannot be written: {reason}.") from error
