@@ -1,11 +1,12 @@
 """What arrives on a connection: requests, one at a time, and their bodies.
 
-waitress parses the header; :class:`Request` is stricter about it, and has its own way of taking the
-body.
+:class:`Request` parses plain headers itself and leaves all others to waitress. It is stricter than
+waitress about both, and receives bodies in its own way.
 """
 
 import re
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -33,13 +34,18 @@ DISCARD_MAX_BYTES = 1 << 16
 # nobody.
 REQUESTS_PER_TURN = 16
 
+LENGTH_MAX_DIGITS = 18  # A longer Content-Length is left to waitress; these fit 64 bits.
+
 _CODINGS = re.compile(rb"\ntransfer-encoding:([^\r\n]*)", re.IGNORECASE)
-# The start of a request whose path and query are what they seem to be.
-_PLAIN_START = re.compile(
-    rb"(?P<method>[A-Z]+) "
-    rb"(?P<address>(?P<path>/(?!/)[\w/:.~@+,=-]*)(?:\?(?P<query>[\w/:.~@+,=%&-]*))?) (?=HTTP/)",
+# A header without unusual syntax: path and query are what they seem to be, and each value begins
+# and ends with something visible and has single blanks.
+_PLAIN_HEADER = re.compile(
+    r"(?P<method>[A-Z]++) "
+    r"(?P<address>(?P<path>/(?!/)[\w/:.~@+,=-]*+)(?:\?(?P<query>[\w/:.~@+,=%&-]*+))?) HTTP/1\.1\r\n"
+    r"(?P<fields>(?:[A-Za-z0-9-]{1,64}+: ?[!-~]++(?: [!-~]++)*+\r\n)++)\r\n",
     re.ASCII,
 )
+_PLAIN_FIELD = re.compile(r"([A-Za-z0-9-]+): ?([^\r]+)\r\n")
 # waitress takes quadratic time for a start line with a word too many.
 _START = re.compile(rb"[^ \r\n]++ [^ \r\n]++(?: HTTP/\d\.\d)? *+\r\n")
 # No header has so many blanks in a row, which waitress and Werkzeug take quadratic time for: before
@@ -48,6 +54,7 @@ _BLANKS = b" " * 64
 _HEADER_END = b"\r\n\r\n"
 _TLS_HANDSHAKE = 0x16  # The first byte of a TLS connection.
 _REQUEST_STARTS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_TO_COME = object()  # Stands for waitress' receiver of a body, which is not used.
 
 
 class ReadConnection(Protocol):
@@ -109,21 +116,51 @@ class Request(HTTPRequestParser):
             ParsingError: it is not valid, or others could interpret it in another way.
         """
         self.raw = header_plus
-        _check_lines(header_plus)
-        plain = _PLAIN_START.match(header_plus)
-        try:
-            if plain is None:
-                if _START.match(header_plus) is None:
-                    raise ParsingError("Start line is invalid")
+        if not self._take_plain(header_plus.decode("latin-1")):
+            _check_lines(header_plus)
+            if _START.match(header_plus) is None:
+                raise ParsingError("Start line is invalid")
+            try:
                 super().parse_header(header_plus)
-            else:  # The parser remembers how it has split an address that is always the same.
-                super().parse_header(b"%b / %b" % (plain["method"], header_plus[plain.end() :]))
-                self.path = plain["path"].decode("ascii")
-                self.query = (plain["query"] or b"").decode("ascii")
-                self.request_uri = plain["address"].decode("ascii")
-        except ValueError as error:  # of urlsplit, for an address such as http://[
-            raise ParsingError("Bad URI") from error
+            except ValueError as error:  # of urlsplit, for an address such as http://[
+                raise ParsingError("Bad URI") from error
         self._check_fields()
+
+    def _take_plain(self, header: str) -> bool:
+        """Parse a plain header as waitress would, in a third of its time; False for any other one.
+
+        Names that occur twice are left to waitress, and lengths and codings that are unusual.
+        """
+        plain = _PLAIN_HEADER.fullmatch(header)
+        if plain is None:
+            return False
+        method, address, path, query, fields = plain.groups(default="")
+        found = _PLAIN_FIELD.findall(fields)
+        headers = {_key_of(name): value for name, value in found}
+        if len(headers) < len(found) or not self._take_framing(headers):
+            return False
+        self.headers, self.command, self.version = headers, method, "1.1"
+        self.request_uri, self.path, self.query = address, path, query
+        self.url_scheme = self.adj.url_scheme
+        self.expect_continue = headers.get("EXPECT", "").lower() == "100-continue"
+        return True
+
+    def _take_framing(self, headers: dict[str, str]) -> bool:
+        """Note how long the body is, if the header says it in the usual way; else return False."""
+        length, coding = headers.get("CONTENT_LENGTH"), headers.get("TRANSFER_ENCODING")
+        if coding is None:
+            length = length or "0"
+            if not (length.isdecimal() and len(length) <= LENGTH_MAX_DIGITS):
+                return False
+            self.content_length = int(length)
+        elif coding != "chunked" or length is not None:
+            return False
+        else:
+            self.chunked = True
+            del headers["TRANSFER_ENCODING"]
+        if self.chunked or self.content_length > 0:
+            self.body_rcv = _TO_COME
+        return True
 
     @property
     def has_body(self) -> bool:
@@ -203,6 +240,12 @@ class Request(HTTPRequestParser):
         host = self.headers.get("HOST")
         if (host is None and self.version == "1.1") or (host is not None and "," in host):
             raise ParsingError("Exactly one Host header is required")
+
+
+@lru_cache(maxsize=256)
+def _key_of(name: str) -> str:
+    """Return the key of a field, as CGI has it."""
+    return name.upper().replace("-", "_")
 
 
 def _check_lines(header_plus: bytes) -> None:

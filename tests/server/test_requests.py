@@ -281,6 +281,93 @@ ADDRESSES += ["/a/../b", "/a:b@c", "/?a", "/\xe9", "/a?\xe9", "/a+b~c", "/a|b", 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_an_address_is_split_as_the_parser_splits_it(address, version):
     head = f"PUT {address}{version}\r\nHost: x\r\nContent-Length: 3\r\n\r\n".encode("latin-1")
+    check_parsed_like_waitress(head)
+
+
+# Those that a plain header may have, and what waitress has its own way with.
+FIELDS = ["Accept: a/b, c/d;q=0.5", "accept:a", "X-A_B: 1", "X_A: 1", "X.A: 1", "A: \xe9"]
+FIELDS += ["A:", "A: ", "A:  b", "A: b ", "A: b  c", "A:\tb", "A: b\tc", "A : b", ": b", "A"]
+FIELDS += ["A: \0", "A: b\r\na: c", "A: b\r\nB: c", "Expect: 100-Continue", "Connection: close"]
+FIELDS += ["Content-Length: 4", "Content-Length: 4 ", "Content-Length: +4", "Content-Length: \xb2"]
+FIELDS += ["Content-Length: 04", "Content-Length: 0", "Content-Length: 4\r\nContent-Length: 4"]
+FIELDS += [f"Content-Length: {'4' * 20}", f"Content-Length: {'4' * 5000}", f"{'A' * 70}: 1"]
+FIELDS += ["Transfer-Encoding: chunked", "Transfer-Encoding: gzip", "Transfer-Encoding: Chunked"]
+REFUSED = ["A: b\r\n c", "Host: y", "Transfer-Encoding: chunked\r\nContent-Length: 4"]
+REFUSED += ["Transfer-Encoding: chunked, chunked", "Transfer-Encoding:", "Transfer-Encoding: ,"]
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_fields_are_taken_as_the_parser_takes_them(field):
+    check_parsed_like_waitress(f"PUT /a HTTP/1.1\r\nHost: x\r\n{field}\r\n\r\n".encode("latin-1"))
+
+
+@pytest.mark.parametrize("field", REFUSED)
+def test_fields_that_others_may_take_in_another_way_are_refused(field):
+    ours = Request(Adjustments())
+    ours.received(f"PUT /a HTTP/1.1\r\nHost: x\r\n{field}\r\n\r\n".encode())
+    assert ours.error is not None
+
+
+def test_a_header_without_fields_is_refused():
+    ours = Request(Adjustments())
+    ours.received(b"GET / HTTP/1.1\r\n\r\n")
+    assert ours.error is not None
+
+
+# As docker, skopeo, curl and pip send them.
+PLAIN = {
+    "HEAD /v2/a/blobs/sha256:0f": "User-Agent: docker/27.0 (linux)\r\nAuthorization: Basic YQ==",
+    "PATCH /v2/a/blobs/uploads/0f": "Transfer-Encoding: chunked\r\nAccept-Encoding: gzip",
+    "PUT /v2/a/blobs/uploads/0f?digest=sha256%3A0f": "Content-Length: 0",
+    "GET /simple/a/": "Accept: */*;q=0.5, text/html\r\nConnection: keep-alive",
+}
+OTHERS = ["GET / HTTP/1.0", "GET http://x/ HTTP/1.1", "GET /a%2Fb HTTP/1.1", "GET //a HTTP/1.1"]
+
+
+@pytest.fixture
+def unparsed(monkeypatch):
+    """The headers that waitress was asked to parse."""
+    seen = []
+    parse = HTTPRequestParser.parse_header
+    monkeypatch.setattr(
+        HTTPRequestParser, "parse_header", lambda self, head: (seen.append(head), parse(self, head))
+    )
+    return seen
+
+
+@pytest.mark.parametrize("start", PLAIN)
+def test_the_headers_of_most_clients_do_not_take_the_parser(start, unparsed):
+    request = Request(Adjustments())
+    request.received(f"{start} HTTP/1.1\r\nHost: x:5000\r\n{PLAIN[start]}\r\n\r\n".encode())
+    assert request.headers_finished
+    assert request.error is None
+    assert not unparsed
+
+
+@pytest.mark.parametrize("start", OTHERS)
+def test_other_headers_take_the_parser(start, unparsed):
+    head = f"{start}\r\nHost: x\r\n\r\n".encode()
+    Request(Adjustments()).received(head)
+    assert unparsed == [head]
+
+
+PARSED = (
+    "command",
+    "version",
+    "path",
+    "query",
+    "request_uri",
+    "url_scheme",
+    "headers",
+    "chunked",
+    "content_length",
+    "expect_continue",
+    "headers_finished",
+)
+
+
+def check_parsed_like_waitress(head: bytes) -> None:
+    """Check that a header is taken like that, or refused as well."""
     ours, theirs = Request(Adjustments()), HTTPRequestParser(Adjustments())
     assert ours.received(head) == len(head)
     try:
@@ -291,6 +378,11 @@ def test_an_address_is_split_as_the_parser_splits_it(address, version):
     if theirs.error is not None:
         assert ours.error is not None
         return
-    for name in ("command", "path", "query", "request_uri", "headers", "content_length"):
-        assert getattr(ours, name) == getattr(theirs, name), name
+    assert {name: getattr(ours, name) for name in PARSED} == {
+        name: getattr(theirs, name) for name in PARSED
+    }
+    assert ours.has_body is (theirs.body_rcv is not None)
     assert ours.raw == head
+    if theirs.version:  # waitress takes a request without one
+        assert ours.error is None
+        assert ours.completed is theirs.completed
