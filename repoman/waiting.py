@@ -92,19 +92,32 @@ class RunSlot:
     def __init__(self) -> None:
         self._slot = _Slot()
         self._mine = _Mine()
+        self._waiting: list[None] = []  # One for each worker that waits; its methods are atomic.
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a worker waits for the slot, or is just taking it."""
+        return bool(self._waiting)
 
     def take(self) -> None:
         """Wait for the slot as a worker; take it from a thread that has it for too long."""
+        self._waiting.append(None)
+        try:
+            slot = self._acquire()
+        finally:
+            self._waiting.pop()
+        self._mine.slot = slot
+        self._mine.since = monotonic()
+
+    def _acquire(self) -> _Slot:
         while True:
             slot = self._slot
             if slot.worker.acquire(timeout=PATIENCE_S):
                 if slot.run.acquire(timeout=PATIENCE_S):
-                    break
+                    return slot
                 slot.worker.release()
             if slot is self._slot:  # The others that wait for it find the new one.
                 self._slot = _Slot()
-        self._mine.slot = slot
-        self._mine.since = monotonic()
 
     def keep(self) -> None:
         """Go on with the slot, after a worker that has taken it away, or a loop that waits for it.
@@ -137,11 +150,14 @@ class RunSlot:
         mine.worker.release()
         return True
 
+    def take_at_once(self) -> "threading.Lock | None":
+        """Take the slot as a loop if it is free; return what to release then."""
+        run = self._slot.run
+        return run if run.acquire(blocking=False) else None
+
     def take_briefly(self) -> "threading.Lock | None":
         """Wait for the slot as a loop, for a moment; return what to release if it was free then."""
         slot = self._slot
-        if slot.run.acquire(blocking=False):
-            return slot.run
         with slot.next:
             return slot.run if slot.run.acquire(timeout=BRIEF_PATIENCE_S) else None
 

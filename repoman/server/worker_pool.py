@@ -10,8 +10,10 @@ from repoman.errors import RepomanError, Unavailable, UpstreamBusy
 from repoman.threads import Watch
 from repoman.waiting import RUN_SLOT, Wait, Worker
 
-# A worker more is woken when work has waited for this long.
-WAKE_DELAY_S = 0.001
+# A further worker is woken when work has waited for this long for each worker that is running.
+WAKE_DELAY_S = 0.002
+# A further worker is woken in any case when work has waited for this long.
+WAKE_PATIENCE_S = 0.05
 
 RETRY_AFTER_S = 10  # What a request is told that is refused because too many wait already.
 JOIN_S = 0.05  # How often the end looks whether the rest of the threads only wait for remotes.
@@ -62,9 +64,11 @@ class WorkerPool:
     """Hands work to threads, waking as few of them as it can.
 
     Waking a thread per request makes all of them fight for the interpreter's lock, which halves
-    the throughput. So one worker is woken, and a further one only when work has waited for
-    ``WAKE_DELAY_S``; the main loop looks after that with :meth:`nudge`. The last to fall idle is
-    the first to be woken: its caches are warm.
+    the throughput. So one worker is woken at first. A further one is woken when work has waited
+    for ``WAKE_DELAY_S`` times the number of running workers, and none of them is waiting to run
+    Python: another one would only make that queue longer. It is woken after ``WAKE_PATIENCE_S`` in
+    any case. The main loop looks after that with :meth:`nudge`. The last to fall idle is the first
+    to be woken: its caches are warm.
 
     Of all threads, ``threads`` work at a time. As many as ``remote_waits`` may wait for remotes,
     and as many as ``database_waits`` for the database; others take their places, so that a slow
@@ -112,9 +116,13 @@ class WorkerPool:
         if not self.queue.lines:
             return False
         with self._lock:
-            if self.queue.lines and time.monotonic() - self.queue.next_since >= WAKE_DELAY_S:
-                self._wake_one()
-            free = self._idle and self._active - self._waiting < self._places
+            working = self._active - self._waiting
+            if self.queue.lines:
+                waited = time.monotonic() - self.queue.next_since
+                is_useful = waited >= WAKE_DELAY_S * working and not RUN_SLOT.is_wanted
+                if is_useful or waited >= WAKE_PATIENCE_S:
+                    self._wake_one()
+            free = self._idle and working < self._places
             return bool(self.queue.lines and free)
 
     def count_waiting(self) -> int:

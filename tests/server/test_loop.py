@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from repoman import waiting
 from repoman.server.loop import IN, OUT, Loop
+from repoman.waiting import RUN_SLOT
 from tests.clock import LONG_S, WAIT_S
 from tests.server.conftest import eventually, finish_calls
 
@@ -120,6 +122,28 @@ def test_end_of_an_uninterested_member_is_noticed(member):
     member.wanted = 0
     member.other.close()
     eventually(lambda: member.closed)
+
+
+def test_a_turn_handles_also_what_comes_while_it_waits_for_a_worker(monkeypatch):
+    monkeypatch.setattr(waiting, "BRIEF_PATIENCE_S", LONG_S)
+    loop, members = Loop("test", 1000, tick=LONG_S, takes_slot=True), [Member(), Member()]
+    for member in members:
+        loop.register(member)
+    turn = threading.Thread(target=loop._turn)
+    RUN_SLOT.take()
+    try:
+        members[0].other.send(b"first")
+        turn.start()
+        eventually(lambda: RUN_SLOT._slot.next.locked())
+        members[1].other.send(b"second")
+    finally:
+        assert RUN_SLOT.release()
+    turn.join(WAIT_S)
+    assert [member.received for member in members] == [b"first", b"second"]
+    loop.close()
+    for member in members:
+        member.socket.close()
+        member.other.close()
 
 
 def test_failing_member_is_closed(member, caplog):

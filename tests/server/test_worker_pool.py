@@ -3,12 +3,15 @@
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from repoman import waiting as waits
 from repoman.errors import Unavailable, UpstreamBusy
+from repoman.server import worker_pool
 from repoman.server.worker_pool import FairQueue, WorkerPool
-from repoman.waiting import Wait, turn, waiting
+from repoman.waiting import RUN_SLOT, Wait, turn, waiting
 from tests.clock import LONG_S, WAIT_S
 from tests.server.conftest import eventually
 
@@ -100,6 +103,49 @@ def test_nudge_asks_to_come_again_while_work_waits(pool):
     assert pool.nudge() is True
     eventually(lambda: not pool.nudge())
     go_on.set()
+
+
+def test_work_waits_longer_for_each_that_works(pool, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(worker_pool, "time", SimpleNamespace(monotonic=lambda: now))
+    go_on, entered = threading.Event(), threading.Semaphore(0)
+
+    def work():
+        entered.release()
+        assert go_on.wait(LONG_S)
+
+    for _ in range(4):
+        pool.submit(work)
+    for working in range(1, 4):
+        assert entered.acquire(timeout=WAIT_S)
+        eventually(lambda: not (pool._is_waking or RUN_SLOT.is_wanted))
+        now = (working - 0.5) * worker_pool.WAKE_DELAY_S
+        assert pool.nudge() is True
+        assert len(pool._idle) == 4 - working, "it has not waited for long enough"
+        now += worker_pool.WAKE_DELAY_S
+        pool.nudge()
+    assert entered.acquire(timeout=WAIT_S)
+    go_on.set()
+
+
+def test_no_further_worker_comes_while_one_waits_to_run(pool, monkeypatch):
+    monkeypatch.setattr(waits, "PATIENCE_S", LONG_S)
+    monkeypatch.setattr(worker_pool, "WAKE_DELAY_S", 0.0)
+    done = threading.Semaphore(0)
+    RUN_SLOT.take()
+    try:
+        for _ in range(4):
+            pool.submit(done.release)
+        eventually(lambda: RUN_SLOT.is_wanted and not pool._is_waking)
+        assert pool.nudge() is True
+        assert len(pool._idle) == 3
+        monkeypatch.setattr(worker_pool, "WAKE_PATIENCE_S", 0.0)
+        pool.nudge()
+        assert len(pool._idle) == 2, "for all that, work does not wait for long"
+    finally:
+        assert RUN_SLOT.release()
+    for _ in range(4):
+        assert done.acquire(timeout=WAIT_S)
 
 
 def test_failing_work_does_not_end_the_worker(pool, caplog):

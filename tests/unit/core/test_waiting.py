@@ -103,6 +103,25 @@ def test_who_has_the_slot_for_too_long_loses_it(slot, begin):
     assert not is_taken(slot)
 
 
+def test_it_is_known_whether_a_worker_waits_for_the_slot(slot, patient, begin):
+    slot.take()
+    assert not slot.is_wanted
+    begin(lambda: (slot.take(), slot.release()))
+    wait_until(lambda: slot.is_wanted, what="a worker to wait")
+    assert slot.release()
+    wait_until(lambda: not slot.is_wanted, what="the worker to get it")
+
+
+def test_a_loop_takes_the_slot_at_once_only_if_it_is_free(slot):
+    slot.take()
+    assert slot.take_at_once() is None
+    assert slot.release()
+    taken = slot.take_at_once()
+    assert is_taken(slot)
+    taken.release()
+    assert not is_taken(slot)
+
+
 def test_a_thread_keeps_the_slot_for_more_work(slot):
     slot.take()
     slot.keep()
