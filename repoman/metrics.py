@@ -10,6 +10,7 @@ import os
 import resource
 import threading
 import time
+from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -73,8 +74,7 @@ class Durations:
 
     def add(self, seconds: float, count: int) -> None:
         """Count requests that took as long."""
-        number = sum(seconds > bound for bound in BUCKETS_S)
-        self.counts[number] += count
+        self.counts[bisect_left(BUCKETS_S, seconds)] += count
         self.total += seconds * count
         self.longest = max(self.longest, seconds)
 
