@@ -31,6 +31,7 @@ SEEN_ONCE_MAX = 50_000  # Requests of which it is remembered that they came once
 STATUSES = frozenset({HTTPStatus.OK, HTTPStatus.NOT_MODIFIED})
 
 _READ = re.compile(rb"(?:GET|HEAD) [^\r\n]* HTTP/1\.1\r\n")
+_FIRST_LETTERS = b"GH"  # of the methods that _READ matches
 # What asks for more than that the connection stays, as it does anyhow, or whose meaning depends on
 # whether the sender is a trusted proxy.
 _UNKNOWN = re.compile(
@@ -118,7 +119,7 @@ class ResponseCache:
 
     def answer(self, connector: str, raw: bytes, client: str) -> bytes | None:
         """Return a kept response that still holds; see :data:`FastAnswer`."""
-        if len(raw) > REQUEST_MAX_BYTES:
+        if raw[:1] not in _FIRST_LETTERS or len(raw) > REQUEST_MAX_BYTES:
             return None
         kept = self._kept.find((connector, self._digest.of(raw)))
         if kept is None:
