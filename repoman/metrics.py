@@ -162,7 +162,10 @@ class Requests:
         has_body = method != "HEAD"
         method = method if method in METHODS else OTHER
         self.by_status[method, status] += count
-        self.by_method.setdefault(method, Durations()).add(seconds, count)
+        durations = self.by_method.get(method)
+        if durations is None:
+            durations = self.by_method[method] = Durations()
+        durations.add(seconds, count)
         size = _bytes_of(sent) * count if has_body else 0
         if source != "-":
             self.by_source[source] += count
