@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Any
 
@@ -57,6 +57,9 @@ class Event:
     is_success: bool = True
     attributes: dict[str, str] = field(default_factory=dict)
     at: float = field(default_factory=time.time)
+
+
+COLUMNS = tuple(each.name for each in fields(Event))
 
 
 class Audit:
@@ -158,13 +161,13 @@ class Audit:
         """Write the events of content that have an entry, as they are; within a transaction."""
         self._retention.confirm()
         told = [_told(event, event.audit) for event in events if event.audit is not None]
-        records.insert_events(asdict(_bounded(each)) for each in told)
+        records.insert_events(_values(_bounded(each)) for each in told)
         return True
 
     def _write(self, events: list[Event], lost: int) -> None:
         if lost:
             events = [*events, Event("audit", "lost", "system", attributes={"count": str(lost)})]
-        records.insert_events(asdict(event) for event in events)
+        records.insert_events(map(_values, events))
 
     def _put_back(self, events: list[Event], lost: int) -> None:
         """Put events back, before those that arrived since, as far as there is room."""
@@ -217,7 +220,7 @@ class Audit:
 
     def _record_change(self, kind: str, target: str, attributes: Mapping[str, str]) -> None:
         """Write a change of configuration down, in the transaction that makes it."""
-        records.insert_events([asdict(_bounded(_event(kind, target, attributes)))])
+        records.insert_events([_values(_bounded(_event(kind, target, attributes)))])
 
 
 def _event(
@@ -254,6 +257,11 @@ def _told(event: ContentEvent, entry: AuditEntry) -> Event:
         attributes={**event.attributes, **entry.attributes},
         at=event.at,
     )
+
+
+def _values(event: Event) -> dict[str, Any]:
+    """Return the columns of an event; ``asdict`` copies all that is in them, too."""
+    return {name: getattr(event, name) for name in COLUMNS}
 
 
 def _bounded(event: Event) -> Event:
