@@ -10,10 +10,11 @@ from repoman.errors import RepomanError, Unavailable, UpstreamBusy
 from repoman.threads import Watch
 from repoman.waiting import RUN_SLOT, Wait, Worker
 
-# A further worker is woken when work has waited for this long for each worker that is running.
-WAKE_DELAY_S = 0.002
-# A further worker is woken in any case when work has waited for this long.
-WAKE_PATIENCE_S = 0.05
+# If work waits and nobody takes any for so long, a further worker is woken:
+WAKE_DELAY_S = 0.001  # for each worker that is awake, but no more than are useful;
+WAKE_PATIENCE_S = 0.005  # while one of them waits to run Python.
+# While one of so many workers runs Python, the others have time to wait for the disk.
+USEFUL_WORKERS = 3
 
 RETRY_AFTER_S = 10  # What a request is told that is refused because too many wait already.
 JOIN_S = 0.05  # How often the end looks whether the rest of the threads only wait for remotes.
@@ -27,11 +28,14 @@ class FairQueue:
     Not thread safe, but that any thread may ask whether ``lines`` are empty.
 
     Attributes:
-        lines: the work and since when it waits, by who wants it; the next comes first.
+        lines: the work, by who wants it; the next comes first.
+        stalled_since: when work was taken last, or since when there has been any, in seconds of
+            the monotonic clock.
     """
 
     def __init__(self) -> None:
-        self.lines: OrderedDict[str, deque[tuple[float, Work]]] = OrderedDict()
+        self.lines: OrderedDict[str, deque[Work]] = OrderedDict()
+        self.stalled_since = 0.0
 
     def __len__(self) -> int:
         """Return how many pieces of work wait."""
@@ -39,36 +43,35 @@ class FairQueue:
 
     def put(self, work: Work, who: str) -> None:
         """Add work, after all other work of the same ``who``."""
+        if not self.lines:
+            self.stalled_since = time.monotonic()
         line = self.lines.get(who)
         if line is None:
             line = self.lines[who] = deque()
-        line.append((time.monotonic(), work))
+        line.append(work)
 
     def take(self) -> Work:
         """Return the next work; there has to be some."""
         who, line = next(iter(self.lines.items()))
-        work = line.popleft()[1]
+        work = line.popleft()
         if line:
             self.lines.move_to_end(who)
         else:
             del self.lines[who]
+        self.stalled_since = time.monotonic()
         return work
-
-    @property
-    def next_since(self) -> float:
-        """When the next work came, in seconds of the monotonic clock."""
-        return next(iter(self.lines.values()))[0][0]
 
 
 class WorkerPool:
     """Hands work to threads, waking as few of them as it can.
 
     Waking a thread per request makes all of them fight for the interpreter's lock, which halves
-    the throughput. So one worker is woken at first. A further one is woken when work has waited
-    for ``WAKE_DELAY_S`` times the number of running workers, and none of them is waiting to run
-    Python: another one would only make that queue longer. It is woken after ``WAKE_PATIENCE_S`` in
-    any case. The main loop looks after that with :meth:`nudge`. The last to fall idle is the first
-    to be woken: its caches are warm.
+    the throughput. So one worker is woken at first, and a further one only where it is of use: if
+    work waits, and nobody has taken any for some time (``WAKE_DELAY_S``), as on a slow disk. That
+    takes longer while one of them waits to run Python (``WAKE_PATIENCE_S``), since another one
+    would only make that queue longer. The main loop looks after that with :meth:`nudge`. Where more
+    than ``USEFUL_WORKERS`` are awake and wait for each other, the next one that is done rests. The
+    last to fall idle is the first to be woken: its caches are warm.
 
     Of all threads, ``threads`` work at a time. As many as ``remote_waits`` may wait for remotes,
     and as many as ``database_waits`` for the database; others take their places, so that a slow
@@ -112,15 +115,16 @@ class WorkerPool:
                 self._wake_one()
 
     def nudge(self) -> bool:
-        """Wake a worker if work has waited too long; True if that may be needed again."""
+        """Wake a worker if the work does not go on; True if that may be needed again."""
         if not self.queue.lines:
             return False
         with self._lock:
             working = self._active - self._waiting
             if self.queue.lines:
-                waited = time.monotonic() - self.queue.next_since
-                is_useful = waited >= WAKE_DELAY_S * working and not RUN_SLOT.is_wanted
-                if is_useful or waited >= WAKE_PATIENCE_S:
+                delay = WAKE_DELAY_S * min(working, USEFUL_WORKERS)
+                if RUN_SLOT.is_wanted:
+                    delay = WAKE_PATIENCE_S
+                if time.monotonic() - self.queue.stalled_since >= delay:
                     self._wake_one()
             free = self._idle and working < self._places
             return bool(self.queue.lines and free)
@@ -209,10 +213,14 @@ class WorkerPool:
 
     def _take(self, wakeup: threading.Lock) -> Work | None:
         """Return the next work, with the slot; None at the end."""
+        was_woken = False
         while True:
             with self._lock:
                 working = self._active - self._waiting
-                if self.queue.lines and (working <= self._places or self._is_stopping):
+                # The others may have enough to do; but whoever was woken is needed.
+                rests = working > USEFUL_WORKERS and RUN_SLOT.is_wanted and not was_woken
+                can_work = working <= self._places and not rests
+                if self.queue.lines and (can_work or self._is_stopping):
                     work = self.queue.take()
                     if self._waiting and self.queue.lines:
                         self._wake_one()  # the main loop may not come to nudge
@@ -223,6 +231,7 @@ class WorkerPool:
                 self._idle.append(wakeup)
             RUN_SLOT.release()
             wakeup.acquire()
+            was_woken = True
             with self._lock:
                 self._is_waking = False
             RUN_SLOT.take()

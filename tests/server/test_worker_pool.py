@@ -11,7 +11,7 @@ from repoman import waiting as waits
 from repoman.errors import Unavailable, UpstreamBusy
 from repoman.server import worker_pool
 from repoman.server.worker_pool import FairQueue, WorkerPool
-from repoman.waiting import RUN_SLOT, Wait, turn, waiting
+from repoman.waiting import RUN_SLOT, RunSlot, Wait, blocking, turn, waiting
 from tests.clock import LONG_S, WAIT_S
 from tests.server.conftest import eventually
 
@@ -105,47 +105,111 @@ def test_nudge_asks_to_come_again_while_work_waits(pool):
     go_on.set()
 
 
-def test_work_waits_longer_for_each_that_works(pool, monkeypatch):
-    now = 0.0
-    monkeypatch.setattr(worker_pool, "time", SimpleNamespace(monotonic=lambda: now))
+@pytest.fixture
+def clock(monkeypatch):
+    """The time of the pool."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(worker_pool, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+def test_a_further_worker_comes_if_nobody_takes_work(pool, clock):
     go_on, entered = threading.Event(), threading.Semaphore(0)
 
     def work():
-        entered.release()
-        assert go_on.wait(LONG_S)
+        with blocking():
+            entered.release()
+            assert go_on.wait(LONG_S)
 
     for _ in range(4):
         pool.submit(work)
-    for working in range(1, 4):
+    for useful in (1, 2, 3):
         assert entered.acquire(timeout=WAIT_S)
         eventually(lambda: not (pool._is_waking or RUN_SLOT.is_wanted))
-        now = (working - 0.5) * worker_pool.WAKE_DELAY_S
+        clock.now += (useful - 0.1) * worker_pool.WAKE_DELAY_S
         assert pool.nudge() is True
-        assert len(pool._idle) == 4 - working, "it has not waited for long enough"
-        now += worker_pool.WAKE_DELAY_S
+        assert len(pool._idle) == 4 - useful, "it has not waited for long enough"
+        clock.now += 0.2 * worker_pool.WAKE_DELAY_S
         pool.nudge()
+        assert len(pool._idle) == 3 - useful
     assert entered.acquire(timeout=WAIT_S)
     go_on.set()
 
 
-def test_no_further_worker_comes_while_one_waits_to_run(pool, monkeypatch):
+def test_a_further_worker_comes_later_while_one_waits_to_run(pool, clock, monkeypatch):
     monkeypatch.setattr(waits, "PATIENCE_S", LONG_S)
-    monkeypatch.setattr(worker_pool, "WAKE_DELAY_S", 0.0)
     done = threading.Semaphore(0)
     RUN_SLOT.take()
     try:
         for _ in range(4):
             pool.submit(done.release)
         eventually(lambda: RUN_SLOT.is_wanted and not pool._is_waking)
+        clock.now += 0.9 * worker_pool.WAKE_PATIENCE_S
         assert pool.nudge() is True
         assert len(pool._idle) == 3
-        monkeypatch.setattr(worker_pool, "WAKE_PATIENCE_S", 0.0)
+        clock.now += 0.2 * worker_pool.WAKE_PATIENCE_S
         pool.nudge()
-        assert len(pool._idle) == 2, "for all that, work does not wait for long"
+        assert len(pool._idle) == 2
     finally:
         assert RUN_SLOT.release()
     for _ in range(4):
         assert done.acquire(timeout=WAIT_S)
+
+
+def test_no_further_worker_comes_while_work_is_taken(pool, clock):
+    taken, go_on = threading.Semaphore(0), threading.Semaphore(0)
+
+    def work():
+        taken.release()
+        assert go_on.acquire(timeout=LONG_S)
+
+    for _ in range(5):
+        pool.submit(work)
+    for _ in range(4):
+        assert taken.acquire(timeout=WAIT_S)
+        clock.now += 0.9 * worker_pool.WAKE_DELAY_S
+        assert pool.nudge() is True
+        go_on.release()
+    assert len(pool._idle) == 3, "one worker does all, however long the last has waited"
+    go_on.release()
+
+
+def test_a_worker_that_is_done_rests_if_others_wait_to_run(pool, monkeypatch):
+    monkeypatch.setattr(waits, "PATIENCE_S", LONG_S)
+    monkeypatch.setattr(worker_pool, "USEFUL_WORKERS", 1)
+    monkeypatch.setattr(worker_pool, "WAKE_DELAY_S", 0.0)
+    disk, done, names = threading.Event(), threading.Event(), []
+
+    def first():
+        names.append(threading.current_thread().name)
+        with blocking():
+            assert disk.wait(LONG_S)
+
+    def second():
+        disk.set()
+        eventually(lambda: RUN_SLOT.is_wanted)
+
+    def third():
+        names.append(threading.current_thread().name)
+        done.set()
+
+    pool.submit(first)
+    eventually(lambda: names and not RUN_SLOT._slot.run.locked())
+    pool.submit(second)
+    pool.submit(third)
+    pool.nudge()
+    assert done.wait(WAIT_S)
+    assert names[0] == names[1], "the one that waited to run has gone on"
+
+
+def test_a_worker_that_was_woken_takes_work(pool, monkeypatch):
+    monkeypatch.setattr(RunSlot, "is_wanted", True)
+    monkeypatch.setattr(worker_pool, "USEFUL_WORKERS", 0)
+    done = threading.Semaphore(0)
+    for _ in range(10):
+        pool.submit(done.release)
+    for _ in range(10):
+        eventually(lambda: (pool.nudge(), done.acquire(blocking=False))[1])
 
 
 def test_failing_work_does_not_end_the_worker(pool, caplog):
