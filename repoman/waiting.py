@@ -103,21 +103,18 @@ class RunSlot:
         """Wait for the slot as a worker; take it from a thread that has it for too long."""
         self._waiting.append(None)
         try:
-            slot = self._acquire()
+            while True:
+                slot = self._slot
+                if slot.worker.acquire(timeout=PATIENCE_S):
+                    if slot.run.acquire(timeout=PATIENCE_S):
+                        break
+                    slot.worker.release()
+                if slot is self._slot:  # The others that wait for it find the new one.
+                    self._slot = _Slot()
         finally:
             self._waiting.pop()
         self._mine.slot = slot
         self._mine.since = monotonic()
-
-    def _acquire(self) -> _Slot:
-        while True:
-            slot = self._slot
-            if slot.worker.acquire(timeout=PATIENCE_S):
-                if slot.run.acquire(timeout=PATIENCE_S):
-                    return slot
-                slot.worker.release()
-            if slot is self._slot:  # The others that wait for it find the new one.
-                self._slot = _Slot()
 
     def keep(self) -> None:
         """Go on with the slot, after a worker that has taken it away, or a loop that waits for it.

@@ -178,26 +178,22 @@ class Loop:
             if has_to_wait and len(found) < EVENTS_PER_TURN:
                 # More may have come meanwhile, and each turn interrupts a worker.
                 found = self._epoll.poll(0, EVENTS_PER_TURN)
-            self._handle(found)
+            for fd, events in found:
+                if fd == self._wakeup:
+                    os.eventfd_read(fd)
+                    self._is_armed = False  # only after the read: otherwise a wake-up can get lost
+                else:
+                    self._dispatch(fd, events)
+            if self._calls:
+                self._run_calls()
+            now = time.monotonic()
+            if now >= self._next_tick:
+                self._next_tick = now + self.tick
+                self._turns.note_success()
+                self._run(self.on_tick)
         finally:
             if slot is not None:
                 slot.release()
-
-    def _handle(self, found: list[tuple[int, int]]) -> None:
-        """Handle events, and do what is due in this turn."""
-        for fd, events in found:
-            if fd == self._wakeup:
-                os.eventfd_read(fd)
-                self._is_armed = False  # only after the read: otherwise a wake-up can get lost
-            else:
-                self._dispatch(fd, events)
-        if self._calls:
-            self._run_calls()
-        now = time.monotonic()
-        if now >= self._next_tick:
-            self._next_tick = now + self.tick
-            self._turns.note_success()
-            self._run(self.on_tick)
 
     def _run_calls(self) -> None:
         # Those that are added meanwhile wait for the next turn, so that events get theirs.

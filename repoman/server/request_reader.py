@@ -116,48 +116,40 @@ class Request(HTTPRequestParser):
             ParsingError: it is not valid, or others could interpret it in another way.
         """
         self.raw = header_plus
-        if not self._take_plain(header_plus.decode("latin-1")):
-            _check_lines(header_plus)
-            if _START.match(header_plus) is None:
-                raise ParsingError("Start line is invalid")
-            try:
-                super().parse_header(header_plus)
-            except ValueError as error:  # of urlsplit, for an address such as http://[
-                raise ParsingError("Bad URI") from error
+        if self._take_plain(header_plus.decode("latin-1")):
+            return
+        _check_lines(header_plus)
+        if _START.match(header_plus) is None:
+            raise ParsingError("Start line is invalid")
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:  # of urlsplit, for an address such as http://[
+            raise ParsingError("Bad URI") from error
         self._check_fields()
 
     def _take_plain(self, header: str) -> bool:
         """Parse a plain header as waitress would, in a third of its time; False for any other one.
 
-        Names that occur twice are left to waitress, and lengths and codings that are unusual.
+        Names that occur twice are left to waitress, as are unusual hosts, lengths and codings.
         """
         plain = _PLAIN_HEADER.fullmatch(header)
         if plain is None:
             return False
         method, address, path, query, fields = plain.groups(default="")
-        found = _PLAIN_FIELD.findall(fields)
-        headers = {_key_of(name): value for name, value in found}
-        if len(headers) < len(found) or not self._take_framing(headers):
+        found, headers = _PLAIN_FIELD.findall(fields), {}
+        for name, value in found:
+            headers[_key_of(name)] = value
+        if len(headers) < len(found) or "," in headers.get("HOST", ","):
+            return False
+        coding, length = headers.pop("TRANSFER_ENCODING", ""), headers.get("CONTENT_LENGTH", "0")
+        is_framed = coding == "" or (coding == "chunked" and "CONTENT_LENGTH" not in headers)
+        if not (is_framed and length.isdecimal() and len(length) <= LENGTH_MAX_DIGITS):
             return False
         self.headers, self.command, self.version = headers, method, "1.1"
         self.request_uri, self.path, self.query = address, path, query
         self.url_scheme = self.adj.url_scheme
         self.expect_continue = headers.get("EXPECT", "").lower() == "100-continue"
-        return True
-
-    def _take_framing(self, headers: dict[str, str]) -> bool:
-        """Note how long the body is, if the header says it in the usual way; else return False."""
-        length, coding = headers.get("CONTENT_LENGTH"), headers.get("TRANSFER_ENCODING")
-        if coding is None:
-            length = length or "0"
-            if not (length.isdecimal() and len(length) <= LENGTH_MAX_DIGITS):
-                return False
-            self.content_length = int(length)
-        elif coding != "chunked" or length is not None:
-            return False
-        else:
-            self.chunked = True
-            del headers["TRANSFER_ENCODING"]
+        self.chunked, self.content_length = bool(coding), int(length)
         if self.chunked or self.content_length > 0:
             self.body_rcv = _TO_COME
         return True

@@ -171,28 +171,45 @@ def test_a_worker_gives_way_to_a_loop_after_its_share(slot, patient, monkeypatch
     assert slot.release()
 
 
+class CountedLock:
+    """A lock that knows how many threads have waited for it at most."""
+
+    def __init__(self):
+        self.lock, self.waiting, self.most = threading.Lock(), [], 0
+        self.release, self.locked = self.lock.release, self.lock.locked
+
+    def acquire(self, **how):
+        self.waiting.append(1)
+        self.most = max(self.most, len(self.waiting))
+        try:
+            return self.lock.acquire(**how)
+        finally:
+            self.waiting.pop()
+
+
 def test_a_loop_does_not_wait_for_all_workers(slot, patient, monkeypatch, begin):
     monkeypatch.setattr(waiting, "BRIEF_PATIENCE_S", LONG_S)
-    order = []
+    slot._slot.run = run = CountedLock()
+    done = threading.Semaphore(0)
 
     def worker():
         slot.take()
-        order.append("worker")
         assert slot.release()
+        done.release()
 
     def loop():
-        taken = slot.take_briefly()
-        order.append("loop")
-        taken.release()
+        slot.take_briefly().release()
+        done.release()
 
     slot.take()
     begin(loop)
-    wait_until(lambda: slot._slot.next.locked(), what="the loop to wait")
     for _ in range(20):
         begin(worker)
+    wait_until(lambda: len(slot._waiting) == 20 and run.waiting, what="all to wait")
     assert slot.release()
-    wait_until(lambda: len(order) == 21, what="all of them")
-    assert order.index("loop") < 10, "one worker at a time competes with it"
+    for _ in range(21):
+        assert done.acquire(timeout=WAIT_S)
+    assert run.most <= 2, "one worker at a time competes with it"
 
 
 def test_a_loop_goes_on_without_the_slot(slot, begin):
