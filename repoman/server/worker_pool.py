@@ -217,9 +217,10 @@ class WorkerPool:
         while True:
             with self._lock:
                 working = self._active - self._waiting
-                # The others may have enough to do; but whoever was woken is needed.
-                rests = working > USEFUL_WORKERS and RUN_SLOT.is_wanted and not was_woken
-                can_work = working <= self._places and not rests
+                # The others may have enough to do, but whoever was woken is needed. And while all
+                # places are taken the loop does not nudge: nobody would wake another one.
+                may_rest = USEFUL_WORKERS < working < self._places and not was_woken
+                can_work = working <= self._places and not (may_rest and RUN_SLOT.is_wanted)
                 if self.queue.lines and (can_work or self._is_stopping):
                     work = self.queue.take()
                     if self._waiting and self.queue.lines:

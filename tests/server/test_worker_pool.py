@@ -202,6 +202,26 @@ def test_a_worker_that_is_done_rests_if_others_wait_to_run(pool, monkeypatch):
     assert names[0] == names[1], "the one that waited to run has gone on"
 
 
+def test_no_worker_rests_while_all_places_are_taken(pool, monkeypatch):
+    monkeypatch.setattr(RunSlot, "is_wanted", True)
+    monkeypatch.setattr(worker_pool, "USEFUL_WORKERS", 0)
+    monkeypatch.setattr(worker_pool, "WAKE_PATIENCE_S", 0.0)
+    entered, go_on, done = threading.Semaphore(0), threading.Event(), threading.Event()
+
+    def work():
+        entered.release()
+        assert go_on.wait(LONG_S)
+
+    for _ in range(4):
+        pool.submit(work)
+    for _ in range(4):
+        eventually(lambda: (pool.nudge(), entered.acquire(blocking=False))[1])
+    pool.submit(done.set)
+    assert pool.nudge() is False, "the loop need not come again"
+    go_on.set()
+    assert done.wait(WAIT_S)
+
+
 def test_a_worker_that_was_woken_takes_work(pool, monkeypatch):
     monkeypatch.setattr(RunSlot, "is_wanted", True)
     monkeypatch.setattr(worker_pool, "USEFUL_WORKERS", 0)
