@@ -10,10 +10,12 @@ from repoman.errors import RepomanError, Unavailable, UpstreamBusy
 from repoman.threads import Watch
 from repoman.waiting import RUN_SLOT, Wait, Worker
 
-# If work waits and nobody takes any for so long, a further worker is woken:
-WAKE_DELAY_S = 0.001  # for each worker that is awake, but no more than are useful;
-WAKE_PATIENCE_S = 0.005  # while one of them waits to run Python.
-# While one of so many workers runs Python, the others have time to wait for the disk.
+# A further worker is woken if work waits and none was taken for this long per worker that is awake,
+# counted up to USEFUL_WORKERS.
+WAKE_DELAY_S = 0.001
+# It is woken after this time instead while a worker waits to run Python.
+WAKE_PATIENCE_S = 0.005
+# With so many awake, one runs Python while the others wait for the disk.
 USEFUL_WORKERS = 3
 
 RETRY_AFTER_S = 10  # What a request is told that is refused because too many wait already.
@@ -70,8 +72,9 @@ class WorkerPool:
     work waits, and nobody has taken any for some time (``WAKE_DELAY_S``), as on a slow disk. That
     takes longer while one of them waits to run Python (``WAKE_PATIENCE_S``), since another one
     would only make that queue longer. The main loop looks after that with :meth:`nudge`. Where more
-    than ``USEFUL_WORKERS`` are awake and wait for each other, the next one that is done rests. The
-    last to fall idle is the first to be woken: its caches are warm.
+    than ``USEFUL_WORKERS`` are awake and wait for each other, the next one that is done becomes
+    idle, unless all places are taken. The last to fall idle is the first to be woken: its caches
+    are warm.
 
     Of all threads, ``threads`` work at a time. As many as ``remote_waits`` may wait for remotes,
     and as many as ``database_waits`` for the database; others take their places, so that a slow
@@ -218,9 +221,10 @@ class WorkerPool:
             with self._lock:
                 working = self._active - self._waiting
                 # The others may have enough to do, but whoever was woken is needed. And while all
-                # places are taken the loop does not nudge: nobody would wake another one.
-                may_rest = USEFUL_WORKERS < working < self._places and not was_woken
-                can_work = working <= self._places and not (may_rest and RUN_SLOT.is_wanted)
+                # places are taken, or some wait for long, the loop may not come to nudge.
+                is_spare = USEFUL_WORKERS < working < self._places and RUN_SLOT.is_wanted
+                is_needed = was_woken or self._waiting or not is_spare
+                can_work = working <= self._places and is_needed
                 if self.queue.lines and (can_work or self._is_stopping):
                     work = self.queue.take()
                     if self._waiting and self.queue.lines:

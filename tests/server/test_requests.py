@@ -308,9 +308,10 @@ def test_fields_that_others_may_take_in_another_way_are_refused(field):
     assert ours.error is not None
 
 
-def test_a_header_without_fields_is_refused():
+@pytest.mark.parametrize("fields", ["", "X: y\r\n", "Host: a,b\r\n", "Host: a, b\r\n"])
+def test_a_header_without_exactly_one_host_is_refused(fields):
     ours = Request(Adjustments())
-    ours.received(b"GET / HTTP/1.1\r\n\r\n")
+    ours.received(f"GET / HTTP/1.1\r\n{fields}\r\n".encode())
     assert ours.error is not None
 
 

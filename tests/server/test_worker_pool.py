@@ -113,7 +113,10 @@ def clock(monkeypatch):
     return clock
 
 
-def test_a_further_worker_comes_if_nobody_takes_work(pool, clock):
+def test_a_further_worker_comes_if_nobody_takes_work(clock):
+    pool = WorkerPool(6)
+    pool.start()
+    eventually(lambda: len(pool._idle) == 6)
     go_on, entered = threading.Event(), threading.Semaphore(0)
 
     def work():
@@ -121,19 +124,20 @@ def test_a_further_worker_comes_if_nobody_takes_work(pool, clock):
             entered.release()
             assert go_on.wait(LONG_S)
 
-    for _ in range(4):
+    for _ in range(6):
         pool.submit(work)
-    for useful in (1, 2, 3):
+    for working, useful in enumerate((1, 2, 3, 3, 3), 1):
         assert entered.acquire(timeout=WAIT_S)
         eventually(lambda: not (pool._is_waking or RUN_SLOT.is_wanted))
         clock.now += (useful - 0.1) * worker_pool.WAKE_DELAY_S
         assert pool.nudge() is True
-        assert len(pool._idle) == 4 - useful, "it has not waited for long enough"
+        assert len(pool._idle) == 6 - working, "it has not waited for long enough"
         clock.now += 0.2 * worker_pool.WAKE_DELAY_S
         pool.nudge()
-        assert len(pool._idle) == 3 - useful
+        assert len(pool._idle) == 5 - working
     assert entered.acquire(timeout=WAIT_S)
     go_on.set()
+    assert pool.stop(WAIT_S)
 
 
 def test_a_further_worker_comes_later_while_one_waits_to_run(pool, clock, monkeypatch):
@@ -174,7 +178,7 @@ def test_no_further_worker_comes_while_work_is_taken(pool, clock):
     go_on.release()
 
 
-def test_a_worker_that_is_done_rests_if_others_wait_to_run(pool, monkeypatch):
+def test_a_worker_that_is_done_becomes_idle_if_others_wait_to_run(pool, monkeypatch):
     monkeypatch.setattr(waits, "PATIENCE_S", LONG_S)
     monkeypatch.setattr(worker_pool, "USEFUL_WORKERS", 1)
     monkeypatch.setattr(worker_pool, "WAKE_DELAY_S", 0.0)
@@ -202,7 +206,7 @@ def test_a_worker_that_is_done_rests_if_others_wait_to_run(pool, monkeypatch):
     assert names[0] == names[1], "the one that waited to run has gone on"
 
 
-def test_no_worker_rests_while_all_places_are_taken(pool, monkeypatch):
+def test_no_worker_becomes_idle_while_all_places_are_taken(pool, monkeypatch):
     monkeypatch.setattr(RunSlot, "is_wanted", True)
     monkeypatch.setattr(worker_pool, "USEFUL_WORKERS", 0)
     monkeypatch.setattr(worker_pool, "WAKE_PATIENCE_S", 0.0)

@@ -205,7 +205,7 @@ def test_a_loop_does_not_wait_for_all_workers(slot, patient, monkeypatch, begin)
     begin(loop)
     for _ in range(20):
         begin(worker)
-    wait_until(lambda: len(slot._waiting) == 20 and run.waiting, what="all to wait")
+    wait_until(lambda: len(slot._waiting) == 20 and run.waiting, what="the loop and all workers")
     assert slot.release()
     for _ in range(21):
         assert done.acquire(timeout=WAIT_S)
