@@ -59,7 +59,7 @@ class Event:
     at: float = field(default_factory=time.time)
 
 
-COLUMNS = tuple(each.name for each in fields(Event))
+COLUMNS = tuple(each.name for each in fields(Event))  # of the table of events
 
 
 class Audit:
