@@ -215,17 +215,25 @@ class CatalogIndex:
         return IndexAnswer([ImageHit(each) for each in names[:limit]], len(names))
 
     def _names(self) -> list[str]:
-        now = self._ticks()
-        if self._read is None or now - self._read[0] >= CATALOG_AGE_S:
-            # Concurrent searches for different terms need the same catalog.
-            self._read = (now, self._flights.run("catalog", self._walk))
-        return self._read[1]
+        if (read := self._fresh()) is not None:
+            return read
+        # Concurrent searches for different terms need the same catalog.
+        return self._flights.run("catalog", self._walk)
+
+    def _fresh(self) -> list[str] | None:
+        read = self._read
+        return None if read is None or self._ticks() - read[0] >= CATALOG_AGE_S else read[1]
 
     def _walk(self) -> list[str]:
+        if (read := self._fresh()) is not None:
+            return read  # another thread was faster
+        now = self._ticks()
         try:
-            return list(islice(self._list_images(), CATALOG_MAX_NAMES))
+            names = list(islice(self._list_images(), CATALOG_MAX_NAMES))
         except (NotFound, UpstreamRefused):
-            return []
+            names = []
+        self._read = (now, names)
+        return names
 
 
 class RegistryIndex:

@@ -188,6 +188,8 @@ class ProxyBlobs:
         blob = StoredBlob(other.digest, other.size)
 
         def ask() -> None:
+            if self._site.cache.find(path) is not None:
+                return  # another thread was faster
             self._sources.blob_size(image, digest)
             self._site.cache.keep(path, partial(self._keep, image, digest, blob))
 

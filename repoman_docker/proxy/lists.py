@@ -124,20 +124,27 @@ class ProxyLists:
     def _list(self, listing: Listing[Entry]) -> WholeList[Entry]:
         """Return a list of the remote, from the cache if it is fresh or cannot be refreshed."""
         asset = self._site.cache.find(listing.path)
-        if asset is not None and self._site.cache.metadata.is_fresh(asset.checked_at):
-            kept = self._kept(listing, asset, Source.HIT)
-            # An empty list is cached for no longer than any other negative result.
-            if kept.entries or self._site.cache.absences.is_fresh(asset.checked_at):
-                return kept
+        if (fresh := self._fresh(listing, asset)) is not None:
+            return fresh
         try:
-            body, gap = self._site.cache.once(listing.path, lambda: self._renew(listing))
+            found: WholeList[Entry] = self._site.cache.once(
+                listing.path, lambda: self._renew(listing)
+            )
         except UpstreamError as error:
             if asset is None:
                 raise
             _log.warning("Serving a stale copy of %s: %s", listing.path, error)
             return self._kept(listing, asset, Source.STALE, f"The list may be out of date. {error}")
-        warnings = (gap,) if gap else ()
-        return WholeList(listing.parse(body), self._site.cache.headers(Source.MISS), warnings)
+        return found
+
+    def _fresh(self, listing: Listing[Entry], asset: Asset | None) -> WholeList[Entry] | None:
+        """Return a cached list if the remote need not be asked for it."""
+        if asset is None or not self._site.cache.metadata.is_fresh(asset.checked_at):
+            return None
+        kept = self._kept(listing, asset, Source.HIT)
+        # An empty list is cached for no longer than any other negative result.
+        is_good = kept.entries or self._site.cache.absences.is_fresh(asset.checked_at)
+        return kept if is_good else None
 
     def _kept(
         self, listing: Listing[Entry], asset: Asset, source: Source, *warnings: str
@@ -153,8 +160,11 @@ class ProxyLists:
         text = f"The list has only what is cached here. {error}"
         return Listed(entries, self._site.cache.headers(Source.STALE), [text])
 
-    def _renew(self, listing: Listing[Entry]) -> tuple[bytes, str]:
+    def _renew(self, listing: Listing[Entry]) -> WholeList[Entry]:
         """Fetch a list, and cache it if it is complete."""
+        asset = self._site.cache.find(listing.path)
+        if (fresh := self._fresh(listing, asset)) is not None:
+            return fresh  # another thread was faster
         body, gap = listing.fetch()
         now = self._site.cache.clock()
 
@@ -165,7 +175,8 @@ class ProxyLists:
 
         if not gap:
             self._site.cache.keep(listing.path, write)
-        return body, gap
+        warnings = (gap,) if gap else ()
+        return WholeList(listing.parse(body), self._site.cache.headers(Source.MISS), warnings)
 
 
 def _tags_of(site: ProxySite, image: str) -> Listing[str]:

@@ -103,7 +103,8 @@ class ProxyManifests:
         except (NotFound, WrongManifest):
             # A digest that a tag had or an index lists may exist again at the next request.
             path = manifest_path(image, digest)
-            was_seen = self._tags.take_seen(image, digest)
+            was_seen = self._tags.seen_at(image, digest)
+            self._tags.forget(image, was_seen)
             if (found := self._find_at(image, was_seen, digest)) is not None:
                 return found
             if not was_seen and not self._site.content.referring(path, CHILD, limit=1):
@@ -152,24 +153,36 @@ class ProxyManifests:
         if (seen := self._tags.find_seen(image, tag)) is not None:
             with suppress(NotFound, WrongManifest):  # it has moved since, or GET has another one
                 return finish(image, seen)
+        resolve = partial(self._resolve, image, tag, seen)
+        found: RemoteTag | FoundManifest = self._site.cache.once(f"head {path}", resolve)
+        if isinstance(found, FoundManifest):
+            return self._content(found)
         try:
-            seen = self._site.cache.once(
-                f"head {path}", lambda: self._site.registry.head_manifest(image, tag)
-            )
-        except NotFound:
-            self._site.cache.negative.add(path)
-            raise
-        if seen is None:
-            return self._content(self._load_tag(image, tag))
-        if (known := self._tags.find_manifest(image, seen.digest)) is not None:
-            return self._content(
-                FoundManifest(self._tags.point(image, tag, known), Source.REVALIDATED)
-            )
-        self._tags.see(image, tag, seen)
-        try:
-            return finish(image, seen)
+            return finish(image, found)
         except (NotFound, WrongManifest):  # GET does not have what HEAD named
             return self._content(self._load_tag(image, tag))
+
+    def _resolve(self, image: str, tag: Tag, moved: RemoteTag | None) -> RemoteTag | FoundManifest:
+        """Return the manifest of a tag if it is cached by now, or what the remote says of the tag.
+
+        ``moved`` is what the remote said before; another answer counts if it came meanwhile.
+        """
+        if (asset := self._tags.find(image, tag)) is not None:
+            return self._revalidate(image, tag, asset)  # another thread was faster
+        seen = self._tags.find_seen(image, tag)
+        if seen is not None and seen != moved:
+            return seen  # another thread was faster
+        try:
+            seen = self._site.registry.head_manifest(image, tag)
+        except NotFound:
+            self._site.cache.negative.add(tag_path(image, tag))
+            raise
+        if seen is None:
+            return self._load_tag(image, tag)
+        if (known := self._tags.find_manifest(image, seen.digest)) is not None:
+            return FoundManifest(self._tags.point(image, tag, known), Source.REVALIDATED)
+        self._tags.see(image, tag, seen)
+        return seen
 
     def _load_tag(self, image: str, tag: Tag) -> FoundManifest:
         """Fetch a manifest by its tag, and remember if it does not exist."""

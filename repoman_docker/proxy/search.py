@@ -89,13 +89,18 @@ class _RememberingIndex:
 
     def search(self, term: str, limit: int, timeout: float) -> IndexAnswer:
         """Return at least ``limit`` images, if there are that many (UpstreamError)."""
-        remembered = self._answers.find(term)
-        if remembered is not None and self._is_good(remembered, limit):
-            return remembered.answer
+        if (known := self._known(term, limit)) is not None:
+            return known
         self._check_rest()
         key = f"search {limit} {term}"
         with waiting():  # for the index, not for the remote: pulls need all places in front of that
             return self._flights.run(key, lambda: self._ask(term, limit, timeout))
+
+    def _known(self, term: str, limit: int) -> IndexAnswer | None:
+        remembered = self._answers.find(term)
+        if remembered is None or not self._is_good(remembered, limit):
+            return None
+        return remembered.answer
 
     def _is_good(self, remembered: _Remembered, limit: int) -> bool:
         is_enough = limit <= remembered.limit or remembered.answer.total <= remembered.limit
@@ -108,6 +113,8 @@ class _RememberingIndex:
             raise failure[1]
 
     def _ask(self, term: str, limit: int, timeout: float) -> IndexAnswer:
+        if (known := self._known(term, limit)) is not None:
+            return known  # another thread was faster
         at = self._site.cache.clock()
         asked = [(self._site.name, self._index)]
         found = self._pool.collect(asked, lambda index: index.search(term, limit), timeout)

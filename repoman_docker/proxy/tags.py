@@ -70,15 +70,18 @@ class TagStore:
             return None
         return seen.tag if cache.metadata.is_fresh(seen.at) else None
 
-    def take_seen(self, image: str, digest: Digest) -> dict[Tag, float]:
-        """Return and forget the tags of an image that were seen at a digest, with the times."""
+    def seen_at(self, image: str, digest: Digest) -> dict[Tag, float]:
+        """Return the tags of an image that were seen at a digest, with the times."""
+        seen = self._seen_of(image)
+        return {tag: each.at for tag, each in seen.items() if each.tag.digest == digest}
+
+    def forget(self, image: str, seen: Mapping[Tag, float]) -> None:
+        """Forget tags that were seen at these times; what was seen later stays."""
         with self._lock:
-            seen = self._seen_of(image)
-            found = {tag: each.at for tag, each in seen.items() if each.tag.digest == digest}
-            if found:
-                left = {tag: each for tag, each in seen.items() if tag not in found}
+            known = self._seen_of(image)
+            left = {tag: each for tag, each in known.items() if seen.get(tag) != each.at}
+            if len(left) < len(known):
                 self._seen.save(image, left)
-        return found
 
     def _seen_of(self, image: str) -> dict[Tag, Seen]:
         return self._seen.find(image) or {}
@@ -92,9 +95,8 @@ class TagStore:
         """
         now = self._site.cache.clock()
         digest, media_type = remote.digest, remote.manifest.media_type
-        tags = self.take_seen(image, digest)
-        if tag is not None:
-            tags[tag] = now
+        seen = self.seen_at(image, digest)
+        tags = seen if tag is None else {**seen, tag: now}
         blob = StoredBlob(Digest.of("sha256", remote.body).encoded, len(remote.body))
         manifest = replace(
             new_manifest(image, digest, remote.manifest, blob, remote.body), checked_at=now
@@ -115,6 +117,7 @@ class TagStore:
                 size_indexes(self._content, manifest)
 
         is_kept = self._site.cache.keep(f"{image}@{digest}", write)
+        self.forget(image, seen)  # not before others find the tags in the cache
         if not is_kept:
             self._site.unkept.save(image, True)
         return _as_asset(manifest), is_kept

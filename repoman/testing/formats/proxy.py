@@ -2,16 +2,21 @@
 
 import re
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 
 import pytest
 from werkzeug.test import TestResponse
 
+from repoman.proxy.cache import ProxyCache
 from repoman.testing.formats.base import LONG_S, FormatTests
 from repoman.testing.formats.remote import RemoteServer
 from repoman.testing.formats.site import Site, wait_until
 
 READERS = 8
+LATE_S = 30.0  # A reader is held for so long at most.
 REFUSALS = (401, 403)  # Many remotes say so of what they do not have.
 
 
@@ -75,6 +80,21 @@ class ProxyTests(FormatTests):
             each.join(30)
         assert answers == [sample.data] * READERS
         assert len(remote_files.asked) == len(set(remote_files.asked)), remote_files.asked
+
+    def test_proxy_a_late_reader_asks_nothing_again(
+        self,
+        site: Site,
+        mirror: str,
+        remote_files: RemoteServer,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        client, sample = site.client(mirror), self.samples()[0]
+        for path in (*self.documents(sample), sample.path):
+            with _held_before_it_asks(monkeypatch, partial(client.get, path)) as late:
+                self.keep(client, path)
+                before = len(remote_files.asked)
+            assert late.result().data == client.get(path).data
+            assert remote_files.asked[before:] == []
 
     def test_proxy_what_is_old_is_checked_and_what_is_new_is_seen(
         self, site: Site, mirror: str, remote_files: RemoteServer
@@ -262,3 +282,33 @@ def _check_stale(answer: TestResponse, path: str) -> None:
     """Check that an answer is told to be a copy that could not be checked."""
     assert answer.headers["X-Repoman-Cache"] == "STALE", path
     assert "Warning" in answer.headers
+
+
+@contextmanager
+def _held_before_it_asks(
+    monkeypatch: pytest.MonkeyPatch, read: Callable[[], TestResponse]
+) -> Iterator["Future[TestResponse]"]:
+    """Begin to read, and go on at the end of the block where one would ask the remote for all."""
+    once = ProxyCache.once
+    arrived, may_ask = threading.Event(), threading.Event()
+    readers: list[int] = []
+
+    def hold(cache: ProxyCache, key: str, work: Callable[[], object]) -> object:
+        if threading.get_ident() in readers:
+            arrived.set()
+            assert may_ask.wait(LATE_S)
+        return once(cache, key, work)
+
+    def work() -> TestResponse:
+        readers.append(threading.get_ident())
+        return read()
+
+    with monkeypatch.context() as patch, ThreadPoolExecutor(1) as pool:
+        patch.setattr(ProxyCache, "once", hold)
+        reader = pool.submit(work)
+        try:
+            wait_until(lambda: arrived.is_set() or reader.done(), "a reader")
+            yield reader
+        finally:
+            may_ask.set()
+            reader.exception(LATE_S)

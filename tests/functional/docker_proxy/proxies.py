@@ -1,10 +1,16 @@
 """Proxies in process, and a clock that tests move."""
 
 import secrets
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from repoman.core import Repoman
+from repoman.flights import SingleFlight
 from repoman.security.rights_records import Role
 from repoman.testing import ADMIN, Clock, HttpClient
 from tests.clock import WAIT_S
@@ -84,6 +90,30 @@ class Proxies:
 def name_of(proxy: Registry) -> str:
     """The name of the repository."""
     return proxy.prefix.rpartition("/")[2]
+
+
+@contextmanager
+def late(
+    monkeypatch: pytest.MonkeyPatch, what: str, read: Callable[[], Any]
+) -> Iterator["Future[Any]"]:
+    """Begin to read, and go on at the end of the block where one would ask for what is named so."""
+    run, arrived, may_ask = SingleFlight.run, threading.Event(), threading.Event()
+
+    def hold(flights: SingleFlight[Any], key: Any, work: Callable[[], Any]) -> Any:
+        if what in str(key) and not arrived.is_set():
+            arrived.set()
+            assert may_ask.wait(WAIT_S)
+        return run(flights, key, work)
+
+    with monkeypatch.context() as patch, ThreadPoolExecutor(1) as pool:
+        patch.setattr(SingleFlight, "run", hold)
+        reader = pool.submit(read)
+        try:
+            assert arrived.wait(WAIT_S)
+            yield reader
+        finally:
+            may_ask.set()
+            reader.exception(WAIT_S)
 
 
 def nested(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -2,11 +2,17 @@
 
 import secrets
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
+from repoman.proxy.cache import ProxyCache
+from tests.clock import LONG_S
 from tests.functional.docker.driver import Failures
 from tests.functional.docker.images import ABSENT, digest_of, index_of, make_image
+from tests.functional.docker_proxy.proxies import late
 
 NAME = "team/app"
 
@@ -60,6 +66,31 @@ def test_a_tag_that_was_asked_for_by_head_is_known_once_its_manifest_is(proxy, u
     proxy.get(f"{NAME}/manifests/{image.digest}")
     upstream.stop()
     assert proxy.get(f"{NAME}/manifests/1").body == image.manifest
+
+
+def test_a_tag_is_known_while_its_manifest_is_stored(proxy, upstream, monkeypatch):
+    image, keep, once = make_image(), ProxyCache.keep, ProxyCache.once
+    upstream.put(NAME, "1", image)
+    storing, asking = threading.Event(), threading.Event()
+
+    def keep_later(cache, what, write):
+        storing.set()
+        assert asking.wait(LONG_S)
+        return keep(cache, what, write)
+
+    def note(cache, key, work):
+        if storing.is_set():
+            asking.set()
+        return once(cache, key, work)
+
+    monkeypatch.setattr(ProxyCache, "keep", keep_later)
+    monkeypatch.setattr(ProxyCache, "once", note)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(proxy.get, f"{NAME}/manifests/1")
+        assert storing.wait(LONG_S)
+        second = pool.submit(proxy.get, f"{NAME}/manifests/1")
+        assert first.result().body == second.result().body == image.manifest
+    assert (upstream.count("HEAD"), upstream.count("GET")) == (1, 1)
 
 
 def test_the_host_of_a_remote_may_be_in_another_script(make_proxy, upstream, monkeypatch):
@@ -158,6 +189,18 @@ def test_the_same_blob_of_another_image_is_asked_for_but_not_fetched(proxy, upst
     assert answer.body == data
     assert answer.headers["X-Repoman-Cache"] == "REVALIDATED"
     assert upstream.count("GET /v2/third/app/blobs") == 0
+
+
+def test_a_shared_blob_is_asked_for_once(proxy, upstream, monkeypatch):
+    data = secrets.token_bytes(5000)
+    digest = upstream.put_blob(NAME, data)
+    upstream.put_blob("other/app", data)
+    proxy.get(f"{NAME}/blobs/{digest}")
+    path = f"other/app/blobs/{digest}"
+    with late(monkeypatch, "share", partial(proxy.get, path)) as other:
+        assert proxy.get(path).body == data
+    assert other.result().body == data
+    assert upstream.count(f"HEAD /v2/{path}") == 1
 
 
 def test_what_one_proxy_has_another_does_not(make_proxy, proxy, upstream, make_upstream):

@@ -4,6 +4,7 @@ import json
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from urllib.parse import urlencode
 
 import pytest
@@ -18,7 +19,7 @@ from tests.clock import LONG_S, WAIT_S, wait_until
 from tests.fakes.index import fake_index
 from tests.fakes.registry import Fault
 from tests.functional.docker.images import make_image
-from tests.functional.docker_proxy.proxies import MINUTE, name_of
+from tests.functional.docker_proxy.proxies import MINUTE, late, name_of
 
 FAILED = "X-Repoman-Search-Failed"
 
@@ -171,6 +172,15 @@ def test_an_answer_is_remembered_for_a_while(make_proxy, clock, upstream, index)
     clock.jump(6 * MINUTE)
     names(proxy, "app")
     assert len(index.queries) == 3
+
+
+def test_a_late_search_asks_nothing_again(make_proxy, upstream, index, monkeypatch):
+    index.add("team/app")
+    proxy = searching(make_proxy, upstream, index)
+    with late(monkeypatch, "search", partial(names, proxy, "app")) as other:
+        assert names(proxy, "app") == ["team/app"]
+    assert other.result() == ["team/app"]
+    assert len(index.queries) == 1
 
 
 def test_a_metadata_age_of_nothing_asks_each_time(make_proxy, upstream, index):
@@ -395,6 +405,14 @@ def test_the_catalog_of_a_remote_without_a_search_is_searched(make_proxy, catalo
     assert names(proxy, "app zoo") == ["zoo/app-2"]
     assert search(proxy, "app", n=1)["num_results"] == 3
     assert catalog.pages == 3, "it was read once"
+
+
+def test_a_late_search_reads_no_catalog_again(make_proxy, catalog, monkeypatch):
+    proxy = make_proxy(catalog.url, docker__v1_enabled=True)
+    with late(monkeypatch, "catalog", partial(names, proxy, "web")) as other:
+        assert names(proxy, "zoo") == ["zoo/app-2", "zoo/other"]
+    assert other.result() == ["acme/web"]
+    assert catalog.pages == 3
 
 
 def test_a_catalog_that_may_not_be_read_is_empty(make_proxy, upstream):
