@@ -81,8 +81,7 @@ class RemoteDocuments:
             return replace(found, is_cacheable=self._is_fresh(asset, age_max_s, LASTING_S))
         with self._cache.absence(metadata.name):
             try:
-                if path in self._cache.negative:
-                    raise NotFound("It was not there recently.")
+                self._check_absence(path)
                 return self._cache.once(path, lambda: self._renew(metadata, path, age_max_s))
             except (NotFound, UpstreamError) as error:
                 has_gone = isinstance(error, NotFound) and self._follow_deletion
@@ -103,6 +102,11 @@ class RemoteDocuments:
                     found.setdefault(target.package, []).append(each.path)
         return found.get(name) or found.get("", [])
 
+    def _check_absence(self, path: str) -> None:
+        """Raise NotFound if the remote said lately that it does not have a document."""
+        if path in self._cache.negative:
+            raise NotFound("It was not there recently.")
+
     def _is_fresh(self, asset: Asset, age_max_s: float | None, ahead: float = 0.0) -> bool:
         if not self._cache.metadata.is_fresh(asset.checked_at, ahead):
             return False
@@ -112,6 +116,7 @@ class RemoteDocuments:
         asset = self._cache.find(path)
         if asset is not None and self._is_fresh(asset, age_max_s):
             return self._kept(metadata, asset, Source.HIT)  # another thread was faster
+        self._check_absence(path)
         now = self._cache.clock()
         try:
             answer = self._ask(metadata, asset)

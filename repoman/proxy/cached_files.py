@@ -121,8 +121,7 @@ class CachedFiles:
         if asset is not None and self._is_fresh(asset):
             kept = self._kept(asset, Source.HIT)
             return replace(kept, is_lasting=self._is_fresh(asset, LASTING_S))
-        if asset is None and path in self._cache.negative:
-            raise NotFound(f"The remote did not have {path} recently.")
+        self._check_absence(path, asset)
         with self._cache.absence(path):
             try:
                 return self._served(path, self._find(path))
@@ -134,6 +133,11 @@ class CachedFiles:
                     raise
                 _log.warning("Serving a stale copy of %s: %s", path, error)
                 return self._kept(asset, Source.STALE)
+
+    def _check_absence(self, path: str, asset: Asset | None) -> None:
+        """Raise NotFound if the remote said lately that it does not have what is not cached."""
+        if asset is None and path in self._cache.negative:
+            raise NotFound(f"The remote did not have {path} recently.")
 
     # What the remote says -------------------------------------------------------------------------
 
@@ -154,6 +158,7 @@ class CachedFiles:
         asset = self._cache.find(path)
         if asset is not None and self._is_fresh(asset):
             return _Found(Source.HIT, asset)  # another thread was faster
+        self._check_absence(path, asset)
         now = self._cache.clock()
         try:
             place = self._remote.locate(path)

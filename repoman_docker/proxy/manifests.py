@@ -67,8 +67,7 @@ class ProxyManifests:
                 return self._cold(image, reference, finish)
             if self._site.cache.metadata.is_fresh(asset.checked_at):
                 return self._content(FoundManifest(asset, Source.HIT))
-            check = partial(self._revalidate, image, reference, asset)
-            return self._content(self._site.cache.once(f"check {asset.path}", check))
+            return self._content(self._check(image, reference, asset))
 
     def check_push(self, name: str, reference: Digest | Tag) -> None:
         """See :class:`repoman_docker.service.ManifestService`; always refused."""
@@ -101,13 +100,16 @@ class ProxyManifests:
         try:
             return self._fetch(image, digest)
         except (NotFound, WrongManifest):
+            seen = self._tags.seen_at(image, digest)
+            if (asset := self._tags.find_manifest(image, digest)) is not None:
+                return FoundManifest(asset, Source.HIT)  # another thread was faster, by a tag
+            found = self._find_at(image, seen, digest)
+            self._tags.forget(image, seen)
+            if found is not None:
+                return found
             # A digest that a tag had or an index lists may exist again at the next request.
             path = manifest_path(image, digest)
-            was_seen = self._tags.seen_at(image, digest)
-            self._tags.forget(image, was_seen)
-            if (found := self._find_at(image, was_seen, digest)) is not None:
-                return found
-            if not was_seen and not self._site.content.referring(path, CHILD, limit=1):
+            if not seen and not self._site.content.referring(path, CHILD, limit=1):
                 self._site.cache.negative.add(path)
             raise
 
@@ -162,20 +164,24 @@ class ProxyManifests:
         except (NotFound, WrongManifest):  # GET does not have what HEAD named
             return self._content(self._load_tag(image, tag))
 
-    def _resolve(self, image: str, tag: Tag, moved: RemoteTag | None) -> RemoteTag | FoundManifest:
+    def _resolve(self, image: str, tag: Tag, tried: RemoteTag | None) -> RemoteTag | FoundManifest:
         """Return the manifest of a tag if it is cached by now, or what the remote says of the tag.
 
-        ``moved`` is what the remote said before; another answer counts if it came meanwhile.
+        ``tried`` is an earlier answer of the remote that led to no manifest: it counts no more.
         """
-        if (asset := self._tags.find(image, tag)) is not None:
-            return self._revalidate(image, tag, asset)  # another thread was faster
+        # In this order: once a tag is cached, it is no longer known as seen.
         seen = self._tags.find_seen(image, tag)
-        if seen is not None and seen != moved:
+        if (asset := self._tags.find(image, tag)) is not None:
+            return self._check(image, tag, asset)  # another thread was faster
+        if seen is not None and seen != tried:
             return seen  # another thread was faster
+        path = tag_path(image, tag)
+        if path in self._site.cache.negative:
+            raise NotFound("It was not found there a moment ago.")
         try:
             seen = self._site.registry.head_manifest(image, tag)
         except NotFound:
-            self._site.cache.negative.add(tag_path(image, tag))
+            self._site.cache.negative.add(path)
             raise
         if seen is None:
             return self._load_tag(image, tag)
@@ -193,8 +199,13 @@ class ProxyManifests:
             raise
 
     def _load_once(self, image: str, tag: Tag) -> FoundManifest:
-        load = partial(self._load, image, tag, tag)
-        found: FoundManifest = self._site.cache.once(f"get {tag_path(image, tag)}", load)
+        def work() -> FoundManifest:
+            found = self._tags.find(image, tag)
+            if found is not None and self._site.cache.metadata.is_fresh(found.checked_at):
+                return FoundManifest(found, Source.HIT)  # another thread was faster
+            return self._load(image, tag, tag)
+
+        found: FoundManifest = self._site.cache.once(f"get {tag_path(image, tag)}", work)
         return found
 
     def _fetched(self, image: str, seen: RemoteTag) -> Content:
@@ -213,6 +224,12 @@ class ProxyManifests:
         )
 
     # Expired ------------------------------------------------------------------------------------
+
+    def _check(self, image: str, tag: Tag, asset: Asset) -> FoundManifest:
+        """Return the manifest of an expired tag, revalidated once for all concurrent requests."""
+        check = partial(self._revalidate, image, tag, asset)
+        found: FoundManifest = self._site.cache.once(f"check {asset.path}", check)
+        return found
 
     def _revalidate(self, image: str, tag: Tag, asset: Asset) -> FoundManifest:
         """Revalidate an expired tag; if that fails, the old copy is better than nothing."""

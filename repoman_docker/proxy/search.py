@@ -91,7 +91,6 @@ class _RememberingIndex:
         """Return at least ``limit`` images, if there are that many (UpstreamError)."""
         if (known := self._known(term, limit)) is not None:
             return known
-        self._check_rest()
         key = f"search {limit} {term}"
         with waiting():  # for the index, not for the remote: pulls need all places in front of that
             return self._flights.run(key, lambda: self._ask(term, limit, timeout))
@@ -115,6 +114,7 @@ class _RememberingIndex:
     def _ask(self, term: str, limit: int, timeout: float) -> IndexAnswer:
         if (known := self._known(term, limit)) is not None:
             return known  # another thread was faster
+        self._check_rest()
         at = self._site.cache.clock()
         asked = [(self._site.name, self._index)]
         found = self._pool.collect(asked, lambda index: index.search(term, limit), timeout)

@@ -53,7 +53,7 @@ class TagStore:
     # Seen only ----------------------------------------------------------------------------------
 
     def see(self, image: str, tag: Tag, found: RemoteTag) -> None:
-        """Remember the digest of a tag until its manifest is fetched by digest."""
+        """Remember the digest of a tag until its manifest is cached."""
         cache = self._site.cache
         seen = Seen(found, cache.clock(), cache.records.renewals())
         with self._lock:
@@ -117,8 +117,9 @@ class TagStore:
                 size_indexes(self._content, manifest)
 
         is_kept = self._site.cache.keep(f"{image}@{digest}", write)
-        self.forget(image, seen)  # not before others find the tags in the cache
-        if not is_kept:
+        if is_kept:
+            self.forget(image, seen)  # not before others find the tags in the cache
+        else:
             self._site.unkept.save(image, True)
         return _as_asset(manifest), is_kept
 

@@ -3,7 +3,7 @@
 import re
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
 
@@ -16,7 +16,7 @@ from repoman.testing.formats.remote import RemoteServer
 from repoman.testing.formats.site import Site, wait_until
 
 READERS = 8
-LATE_S = 30.0  # A reader is held for so long at most.
+LATE_S = 300.0  # A reader is held for so long at most: longer than all others are waited for.
 REFUSALS = (401, 403)  # Many remotes say so of what they do not have.
 
 
@@ -88,13 +88,21 @@ class ProxyTests(FormatTests):
         remote_files: RemoteServer,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        client, sample = site.client(mirror), self.samples()[0]
-        for path in (*self.documents(sample), sample.path):
-            with _held_before_it_asks(monkeypatch, partial(client.get, path)) as late:
-                self.keep(client, path)
+        client, (first, _, absent) = site.client(mirror), self.samples()
+        was_late = []
+        for path in (*self.documents(first), first.path, absent.path):
+            with _late(monkeypatch, partial(client.get, path)) as (reader, is_held):
+                if path == absent.path:
+                    assert client.get(path).status_code == 404
+                else:
+                    self.keep(client, path)
                 before = len(remote_files.asked)
-            assert late.result().data == client.get(path).data
-            assert remote_files.asked[before:] == []
+            late, now = reader.result(), client.get(path)
+            assert late.status_code == now.status_code, path
+            assert late.data == now.data or path == absent.path
+            assert remote_files.asked[before:] == [], path
+            was_late.append(is_held)
+        assert any(was_late)
 
     def test_proxy_what_is_old_is_checked_and_what_is_new_is_seen(
         self, site: Site, mirror: str, remote_files: RemoteServer
@@ -285,10 +293,13 @@ def _check_stale(answer: TestResponse, path: str) -> None:
 
 
 @contextmanager
-def _held_before_it_asks(
+def _late(
     monkeypatch: pytest.MonkeyPatch, read: Callable[[], TestResponse]
-) -> Iterator["Future[TestResponse]"]:
-    """Begin to read, and go on at the end of the block where one would ask the remote for all."""
+) -> Iterator[tuple["Future[TestResponse]", bool]]:
+    """Begin to read, and hold the reader during the block, before it asks on behalf of others.
+
+    Yields the reader, and whether it is held: it is done already if it has nothing to ask for.
+    """
     once = ProxyCache.once
     arrived, may_ask = threading.Event(), threading.Event()
     readers: list[int] = []
@@ -308,7 +319,7 @@ def _held_before_it_asks(
         reader = pool.submit(work)
         try:
             wait_until(lambda: arrived.is_set() or reader.done(), "a reader")
-            yield reader
+            yield reader, arrived.is_set()
         finally:
             may_ask.set()
-            reader.exception(LATE_S)
+            wait([reader], LATE_S)

@@ -3,7 +3,7 @@
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ from repoman.core import Repoman
 from repoman.flights import SingleFlight
 from repoman.security.rights_records import Role
 from repoman.testing import ADMIN, Clock, HttpClient
-from tests.clock import WAIT_S
+from tests.clock import LONG_S, WAIT_S
 from tests.functional.docker.driver import Login, Registry
 from tests.functional.docker.wires import Answer, Body, InProcess
 from tests.live import wait_until
@@ -96,13 +96,16 @@ def name_of(proxy: Registry) -> str:
 def late(
     monkeypatch: pytest.MonkeyPatch, what: str, read: Callable[[], Any]
 ) -> Iterator["Future[Any]"]:
-    """Begin to read, and go on at the end of the block where one would ask for what is named so."""
+    """Begin to read, and hold the reader during the block, before it asks on behalf of others.
+
+    ``what`` is in the name of what it asks for.
+    """
     run, arrived, may_ask = SingleFlight.run, threading.Event(), threading.Event()
 
     def hold(flights: SingleFlight[Any], key: Any, work: Callable[[], Any]) -> Any:
         if what in str(key) and not arrived.is_set():
             arrived.set()
-            assert may_ask.wait(WAIT_S)
+            assert may_ask.wait(LONG_S)
         return run(flights, key, work)
 
     with monkeypatch.context() as patch, ThreadPoolExecutor(1) as pool:
@@ -113,7 +116,7 @@ def late(
             yield reader
         finally:
             may_ask.set()
-            reader.exception(WAIT_S)
+            wait([reader], LONG_S)
 
 
 def nested(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:

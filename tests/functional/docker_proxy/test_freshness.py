@@ -1,6 +1,7 @@
 """How long a proxy believes what it has, and what it does when the upstream is gone or moves."""
 
 import socket
+from functools import partial
 
 import pytest
 
@@ -17,7 +18,7 @@ from tests.functional.docker.images import (
     make_image,
     to_json,
 )
-from tests.functional.docker_proxy.proxies import DAY, HOUR, MINUTE, name_of
+from tests.functional.docker_proxy.proxies import DAY, HOUR, MINUTE, late, name_of
 from tests.live import wait_until
 
 NAME = "team/app"
@@ -293,6 +294,18 @@ def test_a_tag_that_was_asked_for_by_head_is_fetched_by_the_tag_if_its_digest_is
     assert proxy.head(TAG).status == 200
     upstream.manifests[NAME, image.digest] = make_image().manifest
     assert proxy.get(TAG).body == image.manifest
+
+
+def test_a_digest_that_another_reader_looks_for_under_a_tag_is_found(proxy, upstream, monkeypatch):
+    image = make_image()
+    upstream.put(NAME, "1", image)
+    assert proxy.head(TAG).status == 200
+    del upstream.manifests[NAME, image.digest]
+    read = partial(proxy.get, f"{NAME}/manifests/{image.digest}")
+    with late(monkeypatch, "get tags/", read) as other:
+        assert read().body == image.manifest
+    assert other.result().body == image.manifest
+    assert upstream.count(f"GET /v2/{TAG}") == 1
 
 
 def test_a_digest_that_was_not_found_is_asked_for_once_a_tag_has_it(proxy, upstream):

@@ -14,7 +14,7 @@ from repoman.proxy.remote_health import WAITERS_MAX
 from repoman_docker import search as index_module
 from repoman_docker.group import services as group_module
 from repoman_docker.proxy import search as search_module
-from repoman_docker.search import HUB, parse_answer
+from repoman_docker.search import HUB, CatalogIndex, parse_answer
 from tests.clock import LONG_S, WAIT_S, wait_until
 from tests.fakes.index import fake_index
 from tests.fakes.registry import Fault
@@ -172,6 +172,16 @@ def test_an_answer_is_remembered_for_a_while(make_proxy, clock, upstream, index)
     clock.jump(6 * MINUTE)
     names(proxy, "app")
     assert len(index.queries) == 3
+
+
+def test_a_late_search_asks_no_index_again_that_failed(make_proxy, upstream, index, monkeypatch):
+    index.status = 500
+    proxy = searching(make_proxy, upstream, index)
+    with late(monkeypatch, "search", partial(ask, proxy, "app")) as other:
+        assert ask(proxy, "app").headers[FAILED] == name_of(proxy)
+        before = len(index.queries)
+    assert other.result().headers[FAILED] == name_of(proxy)
+    assert len(index.queries) == before
 
 
 def test_a_late_search_asks_nothing_again(make_proxy, upstream, index, monkeypatch):
@@ -407,12 +417,12 @@ def test_the_catalog_of_a_remote_without_a_search_is_searched(make_proxy, catalo
     assert catalog.pages == 3, "it was read once"
 
 
-def test_a_late_search_reads_no_catalog_again(make_proxy, catalog, monkeypatch):
-    proxy = make_proxy(catalog.url, docker__v1_enabled=True)
-    with late(monkeypatch, "catalog", partial(names, proxy, "web")) as other:
-        assert names(proxy, "zoo") == ["zoo/app-2", "zoo/other"]
-    assert other.result() == ["acme/web"]
-    assert catalog.pages == 3
+def test_a_late_search_reads_no_catalog_again(monkeypatch):
+    walks = [["acme/app", "acme/web"]]
+    catalog = CatalogIndex(lambda: walks.pop())
+    with late(monkeypatch, "catalog", partial(catalog.search, "web", 9)) as other:
+        assert catalog.search("app", 9).total == 1
+    assert other.result().total == 1
 
 
 def test_a_catalog_that_may_not_be_read_is_empty(make_proxy, upstream):
