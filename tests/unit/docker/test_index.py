@@ -1,15 +1,16 @@
 """What indexes send becomes results of the right types, or is left out."""
 
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from repoman.testing import Clock
 from repoman_docker.search import (
     CATALOG_AGE_S,
     CATALOG_MAX_NAMES,
@@ -55,15 +56,15 @@ def test_what_makes_no_sense_at_all_is_an_error(body):
 
 
 def test_a_catalog_is_read_again_after_a_while():
-    times = iter([0.0, CATALOG_AGE_S - 1, CATALOG_AGE_S])
-    reads = []
+    reads, clock = [], Clock(0.0)
 
     def list_images():
         reads.append("once more")
         return iter(["b", "a-b", "c"])
 
-    index = CatalogIndex(list_images, lambda: next(times))
-    for count in (1, 1, 2):
+    index = CatalogIndex(list_images, clock)
+    for seconds, count in ((0, 1), (CATALOG_AGE_S - 1, 1), (1, 2)):
+        clock.jump(seconds)
         assert [each.name for each in index.search("b", 9).hits] == ["b", "a-b"]
         assert len(reads) == count
 
@@ -90,7 +91,7 @@ def test_a_search_has_an_end():
     assert collect(hits[:3], total=2).total == 3
 
 
-def test_searches_that_come_together_read_the_catalog_once():
+def test_searches_that_come_together_read_the_catalog_once(monkeypatch):
     walks: list[int] = []
     has_begun, may_end = threading.Event(), threading.Event()
     asked = threading.Semaphore(0)
@@ -101,11 +102,13 @@ def test_searches_that_come_together_read_the_catalog_once():
         assert may_end.wait(10)
         yield "team/app"
 
-    def ticks() -> float:
+    def ask(*what: Any) -> list[str]:
         asked.release()
-        return time.monotonic()
+        return run(*what)
 
-    index = CatalogIndex(list_images, ticks)
+    index = CatalogIndex(list_images)
+    run = index._flights.run
+    monkeypatch.setattr(index._flights, "run", ask)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(index.search, "app", 10)
         assert has_begun.wait(10)
