@@ -123,7 +123,8 @@ class Database:
             self.read_only.lift()
             migrator.run()
         self._compact()
-        self._read_topics()
+        self.read_only.refresh()
+        self.read_topics()
         self.read_only.restore()
         return self._forget_sealed() if forget and is_sealed else 0
 
@@ -440,11 +441,11 @@ class Database:
         version = self._sqlite.data_version
         if version != self._data_version:
             self._data_version = version
-            self._read_topics()
+            self.read_only.refresh()
+            self.read_topics()
 
-    def _read_topics(self) -> None:
-        """Read what other processes may have changed."""
-        self.read_only.refresh()
+    def read_topics(self) -> None:
+        """Forget at once what other processes have changed so far; for any thread."""
         rows = self._sqlite.execute_plain('SELECT "name", "value" FROM "revision"').fetchall()
         self.topics.publish(dict(rows))
 

@@ -68,9 +68,10 @@ class Users:
             return Actor(name)
         # Another process may have made the user, or changed the password, a moment ago.
         user = records.find_user(name)
-        if user != known and self._is_password_of(user, credentials.password):
-            return Actor(name)
-        return None
+        if user == known or not self._is_password_of(user, credentials.password):
+            return None
+        self._database.read_topics()  # The rights, and what is issued, are those of this user.
+        return Actor(name)
 
     def _is_password_of(self, user: User | None, password: str) -> bool:
         if user is None or not user.is_active or not user.has_password:

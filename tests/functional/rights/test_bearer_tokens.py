@@ -1,5 +1,6 @@
 """Bearer tokens as docker, podman and containerd fetch and use them."""
 
+import secrets
 import time
 from urllib.parse import urlencode
 
@@ -7,10 +8,12 @@ import jwt
 import pytest
 
 from repoman.db.models import SecretRecord
+from repoman.security.passwords import PasswordVerifier
 from repoman.security.user_records import Status
 from repoman.testing import ADMIN, HttpClient
 from tests.functional.docker.images import make_image
 from tests.functional.rights.stage import view
+from tests.live import run_program
 
 FORM = "application/x-www-form-urlencoded"
 TAG = "/v2/team/app/manifests/1"
@@ -340,6 +343,41 @@ def test_a_right_that_is_taken_ends_at_once_too(stage, private):
     stage.repoman.users.change(login[0], roles=[])
     answer = client.get(TAG, token)
     assert (answer.status_code, answer.json["errors"][0]["code"]) == (403, "DENIED")
+
+
+# --- What another process has just changed -------------------------------------------------------
+
+
+@pytest.fixture
+def command(stage, monkeypatch):
+    """Run a command that changes a user; this process has not noticed it when that returns."""
+    # A hash of another cost would be made anew at the first login: a write, which notices others.
+    monkeypatch.setattr(PasswordVerifier, "is_outdated", lambda *_: False)
+
+    def run(*words, password):
+        options = ("--password-stdin", "--data", str(stage.repoman.data))
+        done = run_program("user", *words, *options, given=f"{password}\n")
+        assert done.returncode == 0, done.stderr
+
+    return run
+
+
+def test_a_token_for_a_password_that_a_command_has_just_set_lasts(stage, private, command):
+    client, name = private
+    user, password = stage.make_user(*view(name, "read"))
+    assert client.get(TAG, login=(user, password)).status_code == 200
+    command("password", user, password="another password")
+    token = client.token("repository:team/app:pull", login=(user, "another password"))
+    stage.repoman.notice_changes()
+    assert client.get(TAG, token).status_code == 200
+
+
+def test_a_user_whom_a_command_has_just_created_has_the_rights_at_once(private, command):
+    client, _ = private
+    login = (f"user-{secrets.token_hex(4)}", "a password")
+    assert client.get(TAG, login=login).status_code == 401
+    command("create", login[0], "--role", "nx-admin", password=login[1])
+    assert client.get(TAG, login=login).status_code == 200
 
 
 # --- Forgeries -----------------------------------------------------------------------------------
