@@ -4,7 +4,11 @@ The system's errors (OSError) leave this module as they are; callers say what co
 """
 
 import errno
+import fcntl
 import os
+import re
+import secrets
+import struct
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +19,12 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # The system refuse
 DIRECTORY_MODE = 0o755  # Permissions of a data directory: a loose umask opens it to nobody else.
 PRIVATE_DIRECTORY_MODE = 0o700  # Permissions of a directory that holds keys.
 PRIVATE_FILE_MODE = 0o600  # Permissions of a file that only the server may read.
+UNFINISHED = re.compile(r".+\.[0-9a-f]{16}\.new")
+"""The name of an empty directory that a kill in :func:`make_directory_apart` has left."""
+# The attribute T of chattr(1), and how it is read and set; see ioctl_iflags(2).
+FS_TOPDIR_FL = 0x00020000
+FS_IOC_GETFLAGS = 0x80000000 | struct.calcsize("l") << 16 | ord("f") << 8 | 1
+FS_IOC_SETFLAGS = 0x40000000 | struct.calcsize("l") << 16 | ord("f") << 8 | 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +53,48 @@ def make_directory(path: Path, mode: int = DIRECTORY_MODE) -> bool:
             return False
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from error
     return True
+
+
+def make_directory_apart(path: Path) -> bool:
+    """Make a directory for many new files if it is missing; return whether it was.
+
+    On ext4 a file lies near its directory, and a new one waits while each inode there is looked at
+    that any program has deleted in the last minutes. So the directory gets a place of its own. That
+    depends on its first name: hence a name that no other directory has had.
+
+    Raises:
+        NotADirectoryError: something else has its name.
+        OSError: it cannot be made.
+    """
+    if path.is_dir():
+        return False
+    make_directory(path.parent)
+    _spread_directories(path.parent)
+    for left in path.parent.glob(f"{path.name}.*.new"):
+        if UNFINISHED.fullmatch(left.name):
+            left.rmdir()
+    new = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
+    make_directory(new)
+    try:
+        new.rename(path)
+    except OSError:
+        new.rmdir()
+        raise
+    return True
+
+
+def _spread_directories(directory: Path) -> None:
+    """Have ext4 put directories that will be made in this one apart from all others."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):  # Other file systems cannot, and need not.
+            flags = bytearray(struct.calcsize("l"))
+            fcntl.ioctl(fd, FS_IOC_GETFLAGS, flags)
+            (known,) = struct.unpack_from("I", flags)
+            struct.pack_into("I", flags, 0, known | FS_TOPDIR_FL)
+            fcntl.ioctl(fd, FS_IOC_SETFLAGS, flags)
+    finally:
+        os.close(fd)
 
 
 def replace_files(*files: NewFile) -> None:

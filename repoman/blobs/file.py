@@ -27,7 +27,13 @@ from typing import BinaryIO
 from repoman.blobs.file_writer import FileBlobWriter, storage_error, storage_errors
 from repoman.blobs.store import CANONICAL, BlobStat
 from repoman.disk_space import NOTHING_FREE
-from repoman.durable import NewFile, make_directory, replace_files, sync_directory
+from repoman.durable import (
+    NewFile,
+    make_directory,
+    make_directory_apart,
+    replace_files,
+    sync_directory,
+)
 from repoman.errors import Conflict, NotFound, Unavailable
 
 IDENTITY_FILE = "store.json"
@@ -82,7 +88,7 @@ class FileBlobStore:
         try:
             # Made once, so that a commit never has to make a directory durable as well.
             made = [make_directory(self._blobs / prefix) for prefix in PREFIXES]
-            if make_directory(self._uploads) or any(made):
+            if make_directory_apart(self._uploads) or any(made):
                 for directory in (self._blobs, self._directory, self._directory.parent):
                     sync_directory(directory)
             if self.identity() != identity:

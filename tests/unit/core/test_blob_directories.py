@@ -55,6 +55,15 @@ def test_the_data_may_be_behind_a_link(data, tmp_path):
         find_directory(str(data / "keys"), tmp_path / "link")
 
 
+def test_what_an_attempt_left_that_was_killed_is_nothing_else(data):
+    directory = data / "blobs" / "default"
+    (directory / "uploads.0123456789abcdef.new").mkdir()
+    assert not prepare_directory(directory)
+    (directory / "uploads.mine.new").mkdir()
+    with pytest.raises(Invalid, match=r"uploads\.mine\.new"):
+        prepare_directory(directory)
+
+
 @pytest.mark.parametrize("path", ["default", "default/inside", "around"])
 def test_stores_do_not_overlap(data, path):
     others = [("default", data / "blobs" / "default"), ("in", data / "blobs" / "around" / "in")]

@@ -1,12 +1,24 @@
 """Files that are written whole or not at all, and directories that nobody else may write to."""
 
 import errno
+import fcntl
 import os
+import shutil
 import stat
+import struct
+import subprocess
 
 import pytest
 
-from repoman.durable import NewFile, make_directory, replace_files
+from repoman import durable
+from repoman.durable import (
+    FS_IOC_GETFLAGS,
+    FS_TOPDIR_FL,
+    NewFile,
+    make_directory,
+    make_directory_apart,
+    replace_files,
+)
 
 
 @pytest.fixture
@@ -32,6 +44,70 @@ def test_what_is_no_directory_is_not_taken_for_one(tmp_path, path):
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     with pytest.raises(NotADirectoryError):
         make_directory(tmp_path / path)
+
+
+def flags_of(path):
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return struct.unpack("I", fcntl.ioctl(fd, FS_IOC_GETFLAGS, bytes(4)))[0]
+    finally:
+        os.close(fd)
+
+
+def test_a_directory_apart_is_made_where_ext4_puts_it_apart(tmp_path):
+    assert make_directory_apart(tmp_path / "store/uploads")
+    (tmp_path / "store/uploads/a").touch()
+    assert not make_directory_apart(tmp_path / "store/uploads")
+    assert [each.name for each in tmp_path.rglob("*")] == ["store", "uploads", "a"]
+    kind = subprocess.check_output([shutil.which("stat"), "-f", "-c", "%T", tmp_path], text=True)
+    if kind.strip() == "ext2/ext3":  # stat(1) calls ext4 so, too.
+        assert flags_of(tmp_path / "store") & FS_TOPDIR_FL
+
+
+def test_a_directory_apart_keeps_what_its_parent_has(tmp_path, monkeypatch):
+    def ioctl(fd, request, flags):
+        if request == FS_IOC_GETFLAGS:
+            struct.pack_into("I", flags, 0, 0x80000)
+        else:
+            found.append(struct.unpack_from("I", flags)[0])
+
+    found = []
+    monkeypatch.setattr(durable.fcntl, "ioctl", ioctl)
+    make_directory_apart(tmp_path / "uploads")
+    assert found == [0x80000 | FS_TOPDIR_FL]
+
+
+def test_a_directory_apart_is_made_on_any_file_system(tmp_path, monkeypatch):
+    def ioctl(*_):
+        raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
+
+    monkeypatch.setattr(durable.fcntl, "ioctl", ioctl)
+    assert make_directory_apart(tmp_path / "uploads")
+    assert mode_of(tmp_path / "uploads") == 0o755
+
+
+def test_a_directory_apart_has_another_name_first_and_a_kill_leaves_it(tmp_path, monkeypatch):
+    def kill(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.rename", kill)
+        with pytest.raises(KeyboardInterrupt):
+            make_directory_apart(tmp_path / "uploads")
+    [left] = tmp_path.iterdir()
+    assert left.name not in ("uploads", "uploads.new")
+    (tmp_path / "uploads.of-mine.new").mkdir()
+    assert make_directory_apart(tmp_path / "uploads")
+    assert {each.name for each in tmp_path.iterdir()} == {"uploads", "uploads.of-mine.new"}
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_what_is_no_directory_does_not_become_one_apart(tmp_path, kind):
+    path = tmp_path / "uploads"
+    path.touch() if kind == "file" else path.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(NotADirectoryError):
+        make_directory_apart(path)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_file_has_its_own_mode_and_not_that_of_the_one_before(tmp_path, no_umask):
