@@ -445,7 +445,7 @@ class Database:
             self.read_topics()
 
     def read_topics(self) -> None:
-        """Forget at once what other processes have changed so far; for any thread."""
+        """Forget at once what other processes have changed; for any thread, in no transaction."""
         rows = self._sqlite.execute_plain('SELECT "name", "value" FROM "revision"').fetchall()
         self.topics.publish(dict(rows))
 

@@ -68,10 +68,13 @@ class Users:
             return Actor(name)
         # Another process may have made the user, or changed the password, a moment ago.
         user = records.find_user(name)
-        if user == known or not self._is_password_of(user, credentials.password):
+        if _login_of(user) == _login_of(known):
             return None
-        self._database.read_topics()  # The rights, and what is issued, are those of this user.
-        return Actor(name)
+        if user is None or not self._is_password_of(user, credentials.password):
+            return None
+        self._database.read_topics()  # The rights, and what is issued, are those of this user,
+        now = self._find_user(name)  # unless the password has changed again meanwhile.
+        return Actor(name) if now is not None and now.epoch == user.epoch else None
 
     def _is_password_of(self, user: User | None, password: str) -> bool:
         if user is None or not user.is_active or not user.has_password:
@@ -268,6 +271,11 @@ class Users:
                 field="password",
             )
         return self._passwords.hash(password)
+
+
+def _login_of(user: User | None) -> str:
+    """Return the hash with which a user can log in; empty: with none."""
+    return user.password_hash if user is not None and user.is_active and user.has_password else ""
 
 
 def _check_about(about: Mapping[str, str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -29,7 +30,7 @@ from repoman.security.options import security_options
 from repoman.security.passwords import PasswordVerifier
 from repoman.security.realms import Realms
 from repoman.security.throttling import Lockout
-from repoman.security.user_records import find_user, insert_user
+from repoman.security.user_records import find_user, insert_user, update_user
 from repoman.security.users import PASSWORD_MAX_CHARS, PASSWORD_MIN_CHARS, UPLOADS_BATCH, Users
 from repoman.testing import Clock
 from repoman.upload_records import add_upload, list_begun
@@ -378,11 +379,64 @@ def test_a_user_without_a_role_may_do_nothing(users, authorizer):
         authorizer.check(Actor("ann"), TEAM, Access(READING))
 
 
-def test_a_user_that_another_process_makes_gets_in_at_once(users, authenticate, verifier):
+@pytest.fixture
+def elsewhere(database):
+    """Write as another process does: nothing here notices."""
+
+    @contextmanager
+    def write():
+        numbers = dict(database.topics.numbers)
+        with database.transaction():
+            yield
+        database.topics.numbers.clear()
+        database.topics.numbers.update(numbers)
+
+    return write
+
+
+def test_a_user_that_another_process_makes_gets_in_at_once(
+    users, authenticate, verifier, elsewhere
+):
     with pytest.raises(Unauthenticated):
         authenticate("ana", "a password")
-    insert_user("ana", verifier.hash("a password"))  # as another process does: nothing here notices
+    with elsewhere():
+        insert_user("ana", verifier.hash("a password"))
     assert authenticate("ana", "a password") == Actor("ana")
+
+
+def test_a_wrong_password_takes_as_long_for_a_user_as_for_nobody(
+    users, authenticate, verifier, database, monkeypatch
+):
+    users.create("ana", "a password")
+    authenticate("ana", "a password")
+    with database.transaction(touches=()):  # as logins are noted: nothing here notices
+        update_user("ana", last_login_at=1.0)
+    verify, verified = verifier.verify, []
+    monkeypatch.setattr(verifier, "verify", lambda *what: verified.append(what) or verify(*what))
+    for name in ("ana", "nobody"):
+        with pytest.raises(Unauthenticated):
+            authenticate(name, "a wrong password")
+    assert [len(what) for what in verified] == [2, 2]
+
+
+def test_a_password_that_has_ended_while_it_was_verified_lets_nobody_in(
+    users, authenticate, verifier, elsewhere, monkeypatch
+):
+    with pytest.raises(Unauthenticated):
+        authenticate("ana", "a password")
+    with elsewhere():
+        insert_user("ana", verifier.hash("a password"))
+    verify = verifier.verify
+
+    def slowly(password, password_hash):
+        is_right = verify(password, password_hash)
+        if is_right:
+            users.set_password("ana", "another password")
+        return is_right
+
+    monkeypatch.setattr(verifier, "verify", slowly)
+    with pytest.raises(Unauthenticated):
+        authenticate("ana", "a password")
 
 
 def test_the_oldest_session_ends_where_there_are_too_many(repoman_factory):
