@@ -103,10 +103,9 @@ class ProxyManifests:
             seen = self._tags.seen_at(image, digest)
             if (asset := self._tags.find_manifest(image, digest)) is not None:
                 return FoundManifest(asset, Source.HIT)  # another thread was faster, by a tag
-            found = self._find_at(image, seen, digest)
-            self._tags.forget(image, seen)
-            if found is not None:
+            if (found := self._find_at(image, seen, digest)) is not None:
                 return found
+            self._tags.forget(image, seen)
             # A digest that a tag had or an index lists may exist again at the next request.
             path = manifest_path(image, digest)
             if not seen and not self._site.content.referring(path, CHILD, limit=1):

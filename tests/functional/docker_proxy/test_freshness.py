@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+from repoman.proxy.cache import ProxyCache
 from repoman.testing import HttpClient
 from repoman_docker.protocol.manifest import parse_manifest
 from tests.fakes.registry import Fault
@@ -294,6 +295,18 @@ def test_a_tag_that_was_asked_for_by_head_is_fetched_by_the_tag_if_its_digest_is
     assert proxy.head(TAG).status == 200
     upstream.manifests[NAME, image.digest] = make_image().manifest
     assert proxy.get(TAG).body == image.manifest
+
+
+def test_a_digest_that_is_found_under_a_tag_is_found_again_where_nothing_is_kept(
+    proxy, upstream, monkeypatch
+):
+    image = make_image()
+    upstream.put(NAME, "1", image)
+    assert proxy.head(TAG).status == 200
+    del upstream.manifests[NAME, image.digest]
+    monkeypatch.setattr(ProxyCache, "keep", lambda *_: False)
+    for _ in range(2):
+        assert proxy.get(f"{NAME}/manifests/{image.digest}").body == image.manifest
 
 
 def test_a_digest_that_another_reader_looks_for_under_a_tag_is_found(proxy, upstream, monkeypatch):
