@@ -19,8 +19,8 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # The system refuse
 DIRECTORY_MODE = 0o755  # Permissions of a data directory: a loose umask opens it to nobody else.
 PRIVATE_DIRECTORY_MODE = 0o700  # Permissions of a directory that holds keys.
 PRIVATE_FILE_MODE = 0o600  # Permissions of a file that only the server may read.
-UNFINISHED = re.compile(r".+\.[0-9a-f]{16}\.new")
-"""The name of an empty directory that a kill in :func:`make_directory_apart` has left."""
+UNFINISHED = re.compile(r"[0-9a-f]{16}\.new")
+"""How the name ends, after a dot, of a directory that :func:`make_directory_apart` begins."""
 # The attribute T of chattr(1), and how it is read and set; see ioctl_iflags(2).
 FS_TOPDIR_FL = 0x00020000
 FS_IOC_GETFLAGS = 0x80000000 | struct.calcsize("l") << 16 | ord("f") << 8 | 1
@@ -58,9 +58,9 @@ def make_directory(path: Path, mode: int = DIRECTORY_MODE) -> bool:
 def make_directory_apart(path: Path) -> bool:
     """Make a directory for many new files if it is missing; return whether it was.
 
-    On ext4 a file lies near its directory, and a new one waits while each inode there is looked at
-    that any program has deleted in the last minutes. So the directory gets a place of its own. That
-    depends on its first name: hence a name that no other directory has had.
+    ext4 keeps a file near its directory. Without a journal, as in many virtual machines, it looks
+    for each new one at all inodes there that any program has deleted in the last minutes. So the
+    directory gets a place of its own, which depends on its first name: hence a new one.
 
     Raises:
         NotADirectoryError: something else has its name.
@@ -70,17 +70,26 @@ def make_directory_apart(path: Path) -> bool:
         return False
     make_directory(path.parent)
     _spread_directories(path.parent)
-    for left in path.parent.glob(f"{path.name}.*.new"):
-        if UNFINISHED.fullmatch(left.name):
-            left.rmdir()
+    for left in path.parent.glob(f"{path.name}.*"):
+        if is_unfinished(left, path.name):
+            with suppress(OSError):  # another process is faster
+                left.rmdir()
     new = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
-    make_directory(new)
     try:
+        new.mkdir(DIRECTORY_MODE)
         new.rename(path)
-    except OSError:
-        new.rmdir()
-        raise
+    except OSError:  # another process was faster, or the file system renames no directories
+        with suppress(OSError):
+            new.rmdir()
+        return make_directory(path)
     return True
+
+
+def is_unfinished(path: Path, name: str) -> bool:
+    """Return whether a kill in :func:`make_directory_apart` has left this beside ``name``."""
+    stem, _, end = path.name.partition(".")
+    is_ours = stem == name and UNFINISHED.fullmatch(end) is not None
+    return is_ours and path.is_dir() and not path.is_symlink() and not any(path.iterdir())
 
 
 def _spread_directories(directory: Path) -> None:

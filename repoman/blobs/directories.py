@@ -9,7 +9,7 @@ from pathlib import Path
 
 from repoman.blobs.file import IDENTITY_FILE, QUARANTINE
 from repoman.blobs.store import CANONICAL
-from repoman.durable import FULL, UNFINISHED, make_directory, sync_directory
+from repoman.durable import FULL, is_unfinished, make_directory, sync_directory
 from repoman.errors import Invalid, StorageFull
 
 BLOBS = "blobs"  # Below the data directory: where relative paths begin.
@@ -64,8 +64,8 @@ def prepare_directory(directory: Path) -> bool:
         make_directory(directory)
         for each in missing:
             sync_directory(each.parent)
-        found = {each.name for each in directory.iterdir()} - OWN - FOREIGN
-        found = {each for each in found if not UNFINISHED.fullmatch(each)}
+        inside = [each for each in directory.iterdir() if not is_unfinished(each, "uploads")]
+        found = {each.name for each in inside} - OWN - FOREIGN
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         if error.errno in FULL:

@@ -59,8 +59,13 @@ def test_what_an_attempt_left_that_was_killed_is_nothing_else(data):
     directory = data / "blobs" / "default"
     (directory / "uploads.0123456789abcdef.new").mkdir()
     assert not prepare_directory(directory)
-    (directory / "uploads.mine.new").mkdir()
-    with pytest.raises(Invalid, match=r"uploads\.mine\.new"):
+    for other in ("uploads.mine.new", "photos.0123456789abcdef.new"):
+        (directory / other).mkdir()
+        with pytest.raises(Invalid, match=other):
+            prepare_directory(directory)
+        (directory / other).rmdir()
+    (directory / "uploads.0123456789abcdef.new" / "file").touch()
+    with pytest.raises(Invalid, match="contains other files"):
         prepare_directory(directory)
 
 

@@ -7,6 +7,7 @@ import shutil
 import stat
 import struct
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -77,11 +78,14 @@ def test_a_directory_apart_keeps_what_its_parent_has(tmp_path, monkeypatch):
     assert found == [0x80000 | FS_TOPDIR_FL]
 
 
-def test_a_directory_apart_is_made_on_any_file_system(tmp_path, monkeypatch):
-    def ioctl(*_):
-        raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
+def refuse(*_, **__):
+    raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
 
-    monkeypatch.setattr(durable.fcntl, "ioctl", ioctl)
+
+@pytest.mark.parametrize("what", ["fcntl.ioctl", "pathlib.Path.rename", "pathlib.Path.rmdir"])
+def test_a_directory_apart_is_made_on_any_file_system(tmp_path, monkeypatch, no_umask, what):
+    (tmp_path / "uploads.0123456789abcdef.new").mkdir()
+    monkeypatch.setattr(what, refuse)
     assert make_directory_apart(tmp_path / "uploads")
     assert mode_of(tmp_path / "uploads") == 0o755
 
@@ -96,9 +100,27 @@ def test_a_directory_apart_has_another_name_first_and_a_kill_leaves_it(tmp_path,
             make_directory_apart(tmp_path / "uploads")
     [left] = tmp_path.iterdir()
     assert left.name not in ("uploads", "uploads.new")
-    (tmp_path / "uploads.of-mine.new").mkdir()
+    others = {"uploads.mine.new", "uploads.0123456789abcdef.new", "uploads.fedcba9876543210.new"}
+    for each in sorted(others):
+        (tmp_path / each).mkdir()
+    (tmp_path / "uploads.0123456789abcdef.new" / "file").touch()
+    (tmp_path / "uploads.fedcba9876543210.new").rmdir()
+    (tmp_path / "uploads.fedcba9876543210.new").touch()
     assert make_directory_apart(tmp_path / "uploads")
-    assert {each.name for each in tmp_path.iterdir()} == {"uploads", "uploads.of-mine.new"}
+    assert {each.name for each in tmp_path.iterdir()} == {"uploads", *others}
+
+
+def test_a_directory_apart_may_be_made_by_another_process_meanwhile(tmp_path, monkeypatch):
+    path, rename = tmp_path / "uploads", Path.rename
+
+    def faster(new, target):
+        (path / "file").parent.mkdir()
+        (path / "file").touch()
+        return rename(new, target)
+
+    monkeypatch.setattr(Path, "rename", faster)
+    assert not make_directory_apart(path)
+    assert [each.name for each in tmp_path.rglob("*")] == ["uploads", "file"]
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])
