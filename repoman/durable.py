@@ -71,8 +71,8 @@ def make_directory_apart(path: Path) -> bool:
     make_directory(path.parent)
     _spread_directories(path.parent)
     for left in path.parent.glob(f"{path.name}.*"):
-        if is_unfinished(left, path.name):
-            with suppress(OSError):  # another process is faster
+        with suppress(OSError):  # another process is faster, or it is another user's
+            if is_unfinished(left, path.name):
                 left.rmdir()
     new = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
     try:
